@@ -1,0 +1,181 @@
+namespace AssistantQueue;
+
+/// <summary>The settings of one queue. Bound to the configuration section <c>AssistantQueue</c>, or <c>AssistantQueue:Queues:&lt;name&gt;</c> for a named queue.</summary>
+/// <remarks>Delay, window, concurrency, backoff, limits and instructions are read anew for each use, so they can change while the host runs; connection, prefix and partitions are read once.</remarks>
+public sealed class AssistantQueueOptions
+{
+    /// <summary>The configuration section of the unnamed queue.</summary>
+    public const string SectionName = "AssistantQueue";
+
+    /// <summary>Gets or sets where Redis is: StackExchange.Redis syntax, or a <c>redis://</c> or <c>rediss://</c> URL.</summary>
+    /// <remarks>Not needed when an <c>IConnectionMultiplexer</c> is in DI.</remarks>
+    /// <value>The default is <c>ConnectionStrings:redis</c>.</value>
+    public string? RedisConnectionString { get; set; }
+
+    /// <summary>Gets or sets how long an enqueue waits for a Redis that can't be reached before it throws <see cref="QueueUnavailableException"/>.</summary>
+    /// <value>The default is 5 seconds.</value>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Gets or sets what the names of the queue's keys begin with. Two queues on one Redis need two prefixes.</summary>
+    /// <value>The default is <c>assistant</c>, or <c>assistant-&lt;name&gt;</c> for a named queue. No braces.</value>
+    public string QueuePrefix { get; set; } = "assistant";
+
+    /// <summary>Gets or sets how many shares the queue's threads are spread over; one lies in one Redis Cluster slot. Fixed once the queue has stored something.</summary>
+    /// <value>The default is 1.</value>
+    public int Partitions { get; set; } = 1;
+
+    /// <summary>Gets or sets a value indicating whether this process runs batches; false makes it a producer only.</summary>
+    /// <value>The default is true.</value>
+    public bool RunWorker { get; set; } = true;
+
+    /// <summary>Gets or sets how long a thread's first message waits for others. Too small: two runs for one thought. Too large: slow replies.</summary>
+    /// <value>The default is 10 seconds.</value>
+    public TimeSpan MessageDelay { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Gets or sets from when the delay counts.</summary>
+    /// <value>The default is <see cref="WindowKind.Fixed"/>.</value>
+    public WindowKind Window { get; set; } = WindowKind.Fixed;
+
+    /// <summary>Gets or sets the end of a sliding window, however much is typed.</summary>
+    /// <value>The default is 60 seconds.</value>
+    public TimeSpan MaxMessageDelay { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Gets or sets the most messages of a batch; a thread that has them is due at once.</summary>
+    /// <value>The default is 100.</value>
+    public int MaxBatchMessages { get; set; } = 100;
+
+    /// <summary>Gets or sets the most characters of a batch; a thread that has them is due at once. A single longer message is a batch of its own.</summary>
+    /// <value>The default is 200,000.</value>
+    public int MaxBatchCharacters { get; set; } = 200_000;
+
+    /// <summary>Gets or sets the most messages that a thread may have waiting; beyond it enqueue throws <see cref="ThreadFullException"/>.</summary>
+    /// <value>The default is 1,000.</value>
+    public int MaxPendingMessages { get; set; } = 1_000;
+
+    /// <summary>Gets or sets how many runs of one batch are tried.</summary>
+    /// <value>The default is 3.</value>
+    public int MaxAttempts { get; set; } = 3;
+
+    /// <summary>Gets or sets how many processes may die with one batch before it is given up.</summary>
+    /// <value>The default is 3.</value>
+    public int MaxDeaths { get; set; } = 3;
+
+    /// <summary>Gets or sets the pause between attempts.</summary>
+    public BackoffOptions Backoff { get; set; } = new();
+
+    /// <summary>Gets or sets how many runs this process has at a time.</summary>
+    /// <value>The default is 5.</value>
+    public int Concurrency { get; set; } = 5;
+
+    /// <summary>Gets or sets the instructions of runs none of whose messages has any.</summary>
+    /// <value>The default is none.</value>
+    public string? DefaultInstructions { get; set; }
+
+    /// <summary>Gets or sets how a batch's messages become the model's input.</summary>
+    /// <value>The default is <see cref="MessageCombination.SeparateMessages"/>.</value>
+    public MessageCombination Combine { get; set; } = MessageCombination.SeparateMessages;
+
+    /// <summary>Gets or sets how long a worker owns a thread without renewing; renewed at a third. Short locks recover faster after a crash but tolerate shorter pauses.</summary>
+    /// <value>The default is 30 seconds.</value>
+    public TimeSpan LockDuration { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Gets or sets how long a run may take from its start, over adoptions too; then it is cancelled at the API and counts as a failed attempt.</summary>
+    /// <value>The default is 5 minutes.</value>
+    public TimeSpan RunTimeout { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Gets or sets how long the next owner waits, from the moment a post of unknown outcome was about to be sent, before it posts again.</summary>
+    /// <value>The default is 60 seconds.</value>
+    public TimeSpan UnknownOutcomeWait { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Gets or sets what happens when the conversation no longer exists at the API.</summary>
+    /// <value>The default is <see cref="ConversationGoneAction.StartNew"/>.</value>
+    public ConversationGoneAction WhenConversationGone { get; set; } = ConversationGoneAction.StartNew;
+
+    /// <summary>Gets or sets a value indicating whether answered batches are forgotten; false keeps them for <see cref="CompletedRetention"/>.</summary>
+    /// <value>The default is true.</value>
+    public bool RemoveOnComplete { get; set; } = true;
+
+    /// <summary>Gets or sets how long answered batches are kept when <see cref="RemoveOnComplete"/> is false; at most 1,000 a partition.</summary>
+    /// <value>The default is 24 hours.</value>
+    public TimeSpan CompletedRetention { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>Gets or sets how long a message id is recognised when it is enqueued again.</summary>
+    /// <value>The default is 24 hours; zero recognises none.</value>
+    public TimeSpan DeduplicationWindow { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>Gets or sets how long a thread's last 20 replies are kept for callers that wait.</summary>
+    /// <value>The default is 1 hour.</value>
+    public TimeSpan ReplyRetention { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>Gets or sets how long failed batches are kept; at most 10,000 a partition.</summary>
+    /// <value>The default is 30 days.</value>
+    public TimeSpan FailedRetention { get; set; } = TimeSpan.FromDays(30);
+
+    /// <summary>Gets or sets how long a thread's conversation is remembered after its last reply.</summary>
+    /// <value>The default is null: for ever.</value>
+    public TimeSpan? ConversationRetention { get; set; }
+
+    /// <summary>Gets or sets how long a reply or failure is offered to handlers that fail before it goes to the failed store.</summary>
+    /// <value>The default is 24 hours.</value>
+    public TimeSpan DeliveryMaxAge { get; set; } = TimeSpan.FromHours(24);
+}
+
+/// <summary>The pause between attempts, with the meaning of Polly's retry options.</summary>
+public sealed class BackoffOptions
+{
+    /// <summary>Gets or sets how the pause grows.</summary>
+    /// <value>The default is <see cref="BackoffKind.Exponential"/>.</value>
+    public BackoffKind Type { get; set; } = BackoffKind.Exponential;
+
+    /// <summary>Gets or sets the first pause.</summary>
+    /// <value>The default is 5 seconds.</value>
+    public TimeSpan Delay { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Gets or sets the longest pause, and the longest <c>Retry-After</c> that is believed.</summary>
+    /// <value>The default is 5 minutes.</value>
+    public TimeSpan MaxDelay { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Gets or sets a value indicating whether pauses are spread at random, so that what failed together does not come back together.</summary>
+    /// <value>The default is true.</value>
+    public bool UseJitter { get; set; } = true;
+}
+
+/// <summary>How the pause between attempts grows.</summary>
+public enum BackoffKind
+{
+    /// <summary>Doubles each time.</summary>
+    Exponential,
+
+    /// <summary>Stays the same.</summary>
+    Fixed,
+}
+
+/// <summary>From when a thread's delay counts.</summary>
+public enum WindowKind
+{
+    /// <summary>From the oldest waiting message.</summary>
+    Fixed,
+
+    /// <summary>From the newest, up to <see cref="AssistantQueueOptions.MaxMessageDelay"/> after the oldest.</summary>
+    Sliding,
+}
+
+/// <summary>How a batch's messages become the model's input.</summary>
+public enum MessageCombination
+{
+    /// <summary>Each message is a user message of its own.</summary>
+    SeparateMessages,
+
+    /// <summary>One user message, joined by a blank line.</summary>
+    SingleMessage,
+}
+
+/// <summary>What happens when the conversation no longer exists at the API.</summary>
+public enum ConversationGoneAction
+{
+    /// <summary>A new conversation is begun with the batch.</summary>
+    StartNew,
+
+    /// <summary>The batch goes to the failed store.</summary>
+    Fail,
+}

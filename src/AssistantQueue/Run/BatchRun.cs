@@ -1,0 +1,119 @@
+using Microsoft.Extensions.AI;
+
+namespace AssistantQueue;
+
+/// <summary>A batch that a backend runs: its messages, what is remembered of the conversation and of an interrupted run, and the way to write both under the lease.</summary>
+public sealed class BatchRun
+{
+    private readonly Func<BatchRun, CancellationToken, Task> _save;
+
+    /// <summary>Creates a run. The worker does this; a backend's tests may too.</summary>
+    /// <param name="save">Stores journal and conversation changes; throws <see cref="LeaseLostException"/> when the fence is no longer valid.</param>
+    public BatchRun(Func<BatchRun, CancellationToken, Task> save) => _save = save;
+
+    /// <summary>Gets the queue's name; empty for the unnamed queue.</summary>
+    public string QueueName { get; init; } = "";
+
+    /// <summary>Gets the thread: the app's own key.</summary>
+    public required string ThreadId { get; init; }
+
+    /// <summary>Gets the batch's id; the same for the next owner of the same batch.</summary>
+    public required string BatchId { get; init; }
+
+    /// <summary>Gets the fencing number: grows with each owner of the thread.</summary>
+    public required long Fence { get; init; }
+
+    /// <summary>Gets which attempt this is, from 1.</summary>
+    public int Attempt { get; init; } = 1;
+
+    /// <summary>Gets the batch's messages, in their order.</summary>
+    public required IReadOnlyList<BatchMessage> Messages { get; init; }
+
+    /// <summary>Gets how messages become the model's input.</summary>
+    public MessageCombination Combine { get; init; }
+
+    /// <summary>Gets the conversation's state.</summary>
+    public ConversationState Conversation { get; init; } = new();
+
+    /// <summary>Gets the journal; fresh, or that of an interrupted run or earlier attempt. <see cref="RunJournal.Instructions"/> are sealed in it.</summary>
+    public RunJournal Journal { get; init; } = new();
+
+    /// <summary>Gets the user messages that the API doesn't have yet, combined as the options say.</summary>
+    /// <remarks>Empty when the API has them all: a retry then runs without posting them again.</remarks>
+    public IReadOnlyList<RunInput> UnpostedInputs => RunInput.From(Messages.Where(m => m.Sequence > Journal.PostedThrough), Combine);
+
+    /// <summary>Stores the journal and the conversation's changes, if the fence is still valid. What is not saved is not known to the next owner.</summary>
+    /// <param name="cancellationToken">Ends the waiting; whether it was stored is unknown then.</param>
+    /// <returns>A task that completes when it is stored.</returns>
+    /// <exception cref="LeaseLostException">The thread has another owner now; nothing was written.</exception>
+    public Task SaveAsync(CancellationToken cancellationToken) => _save(this, cancellationToken);
+}
+
+/// <summary>A message of a batch.</summary>
+public sealed record BatchMessage
+{
+    /// <summary>Gets the message's place in its thread.</summary>
+    public required long Sequence { get; init; }
+
+    /// <summary>Gets the message's id.</summary>
+    public required string MessageId { get; init; }
+
+    /// <summary>Gets the content parts; a text message has one <see cref="TextContent"/>.</summary>
+    public required IReadOnlyList<AIContent> Contents { get; init; }
+
+    /// <summary>Gets the message's own instructions.</summary>
+    public string? Instructions { get; init; }
+
+    /// <summary>Gets the message's metadata.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Gets when the message was stored, by Redis' clock.</summary>
+    public DateTimeOffset EnqueuedAt { get; init; }
+}
+
+/// <summary>One user message as the model gets it: a message of the batch, or all of them joined.</summary>
+/// <param name="Contents">The content parts.</param>
+/// <param name="Metadata">The metadata; joined messages keep the first value of a key, at most 16.</param>
+public sealed record RunInput(IReadOnlyList<AIContent> Contents, IReadOnlyDictionary<string, string> Metadata)
+{
+    internal static IReadOnlyList<RunInput> From(IEnumerable<BatchMessage> messages, MessageCombination combine)
+    {
+        var all = messages.ToList();
+        if (combine == MessageCombination.SeparateMessages || all.Count < 2)
+        {
+            return [.. all.Select(m => new RunInput(m.Contents, m.Metadata))];
+        }
+
+        var contents = new List<AIContent>();
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var message in all)
+        {
+            Append(contents, message.Contents);
+            foreach (var (key, value) in message.Metadata)
+            {
+                if (metadata.Count < 16)
+                {
+                    metadata.TryAdd(key, value);
+                }
+            }
+        }
+
+        return [new RunInput(contents, metadata)];
+    }
+
+    // Texts that stand next to each other become one, with a blank line between; other parts keep their place.
+    private static void Append(List<AIContent> contents, IReadOnlyList<AIContent> more)
+    {
+        foreach (var part in more)
+        {
+            if (part is TextContent text && contents is [.., TextContent last] && ReferenceEquals(part, more[0]))
+            {
+                contents[^1] = new TextContent(last.Text + "\n\n" + text.Text);
+            }
+            else
+            {
+                contents.Add(part);
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+namespace AssistantQueue;
+
+/// <summary>Runs batches: the seam between the queue and a model API. Singleton, thread-safe; called for many threads at a time, never twice at a time for one thread.</summary>
+public interface IAssistantBackend
+{
+    /// <summary>Runs a batch, or goes on with a run that an earlier owner began (see <see cref="BatchRun.Journal"/>).</summary>
+    /// <param name="run">The batch, the conversation's state, the journal, and the way to write both.</param>
+    /// <param name="cancellationToken">Cancelled when the lease is lost, the host stops, or time is up. The backend stops following the run at once; it does not cancel it at the API (see <see cref="CancelAsync"/>).</param>
+    /// <returns>Updates that end with exactly one <see cref="RunCompleted"/>.</returns>
+    /// <exception cref="AssistantBackendException">The run failed; its <see cref="AssistantBackendException.Kind"/> decides what happens next.</exception>
+    /// <exception cref="LeaseLostException">Passed on from <see cref="BatchRun.SaveAsync"/>.</exception>
+    IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, CancellationToken cancellationToken);
+
+    /// <summary>Cancels at the API what the journal says is running, and waits until it has ended. Called after <see cref="RunAsync"/> was left because time was up.</summary>
+    /// <param name="run">The batch.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>A task that completes when the run has ended, or when there is none.</returns>
+    Task CancelAsync(BatchRun run, CancellationToken cancellationToken) => Task.CompletedTask;
+}

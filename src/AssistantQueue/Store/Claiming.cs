@@ -1,0 +1,76 @@
+namespace AssistantQueue.Store;
+
+/// <summary>A worker's wish for threads.</summary>
+/// <param name="Partition">The partition to look in.</param>
+/// <param name="WorkerId">The worker's id, unique for the process' life.</param>
+/// <param name="Token">Unique for this wish; the same when it is repeated because the answer was lost.</param>
+/// <param name="Max">How many threads at the most; zero only looks when something is due.</param>
+/// <param name="FreeSlots">How many runs the worker has room for (in all partitions); with none left after this claim nobody wakes it.</param>
+/// <param name="Suspects">Whether to take a thread whose owner died with its batch (one, and nothing else) or only others.</param>
+internal sealed record ClaimRequest(int Partition, string WorkerId, string Token, int Max, int FreeSlots, bool Suspects);
+
+/// <summary>What a claim gave.</summary>
+/// <param name="Batches">The batches, each under a lease.</param>
+/// <param name="NextLook">How long until something is due or a lease ends; null when nothing waits.</param>
+/// <param name="NextDelivery">How long until a delivery is due; null when none is open.</param>
+/// <param name="IsTimekeeper">Whether this worker looks first; the others look 250 ms later.</param>
+/// <param name="SuspectsDue">How many suspects wait for a worker that runs nothing else.</param>
+internal sealed record ClaimOutcome(
+    IReadOnlyList<ClaimedBatch> Batches,
+    TimeSpan? NextLook,
+    TimeSpan? NextDelivery,
+    bool IsTimekeeper,
+    int SuspectsDue);
+
+/// <summary>The right to a thread.</summary>
+/// <param name="ThreadId">The thread.</param>
+/// <param name="Partition">Its partition.</param>
+/// <param name="WorkerId">The owner.</param>
+/// <param name="Fence">The fencing number.</param>
+/// <param name="BatchId">The sealed batch; empty for a delivery's lease.</param>
+/// <param name="ProvenAt">TimeProvider timestamp from before the call was sent that proved the lease.</param>
+internal sealed record Lease(string ThreadId, int Partition, string WorkerId, long Fence, string BatchId, long ProvenAt);
+
+/// <summary>A sealed batch under a lease.</summary>
+internal sealed record ClaimedBatch
+{
+    public required Lease Lease { get; init; }
+
+    public required long FirstSequence { get; init; }
+
+    public required long LastSequence { get; init; }
+
+    /// <summary>Attempts that failed already.</summary>
+    public required int FailedAttempts { get; init; }
+
+    /// <summary>Processes that died with this batch.</summary>
+    public required int Deaths { get; init; }
+
+    /// <summary>Whether an earlier owner's lease ended or it gave the thread back.</summary>
+    public required bool IsTakeover { get; init; }
+
+    public required IReadOnlyList<StoredEntry> Entries { get; init; }
+
+    /// <summary>The journal as JSON; null for a fresh batch.</summary>
+    public string? Journal { get; init; }
+
+    public required IReadOnlyDictionary<string, string> Conversation { get; init; }
+
+    /// <summary>The errors of earlier attempts, each a <see cref="FailedAttempt"/> as JSON.</summary>
+    public required IReadOnlyList<string> Errors { get; init; }
+}
+
+/// <summary>A stored message: its header's fields and its JSON.</summary>
+internal sealed record StoredEntry(long Sequence, DateTimeOffset StoredAt, string Body);
+
+/// <summary>What became of a renewal.</summary>
+internal enum RenewAnswer
+{
+    Renewed,
+
+    /// <summary>Somebody else's now, or gone: stop and write nothing.</summary>
+    Lost,
+
+    /// <summary>The store did not answer; the lease holds until its proven time is over.</summary>
+    Unknown,
+}

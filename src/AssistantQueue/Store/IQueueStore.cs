@@ -1,0 +1,74 @@
+namespace AssistantQueue.Store;
+
+/// <summary>The queue's state, in the words of the queue: one method a step, each atomic, each safe to repeat. Thread-safe.</summary>
+/// <remarks>
+/// Times without a date are measured on this machine's monotonic clock; the store's own clock is Redis'.
+/// A method that finds the store out of reach throws <see cref="StoreUnavailableException"/>; what it was asked to do may have been done.
+/// The finishing steps repeat themselves with one request id until they know the outcome or the lease is over.
+/// </remarks>
+internal interface IQueueStore : IAsyncDisposable
+{
+    int Partitions { get; }
+
+    int PartitionOf(string threadId);
+
+    /// <summary>How long the store has been reachable without a break; what a process sees at its start counts as for ever.</summary>
+    TimeSpan ReachableFor { get; }
+
+    /// <summary>Stores units (the messages of one thread that belong together); what callers hand in while a call is under way travels with the next.</summary>
+    /// <exception cref="QueueUnavailableException">Nothing was stored.</exception>
+    /// <exception cref="EnqueueOutcomeUnknownException">The answer never came.</exception>
+    Task<EnqueueOutcome> EnqueueAsync(EnqueueUnit unit, CancellationToken cancellationToken);
+
+    /// <summary>Takes due threads; ended leases first. With the same token the same batches come back.</summary>
+    Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Renews leases and the worker's own record in one call a partition. Synchronous: it runs on a thread of its own.</summary>
+    /// <returns>An answer a lease, in the order given.</returns>
+    IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases);
+
+    /// <summary>Forgets the worker's record, so that nobody wakes it or takes its end for a death.</summary>
+    Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken);
+
+    /// <summary>Writes the journal and the conversation's changes under the fence.</summary>
+    /// <returns>False when the lease is somebody else's now; nothing was written.</returns>
+    Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken);
+
+    Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken);
+
+    Task<FinishAnswer> RetryAsync(Lease lease, RetryWrite write, CancellationToken cancellationToken);
+
+    Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken);
+
+    /// <summary>Gives the thread back without counting an attempt.</summary>
+    Task<FinishAnswer> ReleaseAsync(Lease lease, ReleaseWrite write, CancellationToken cancellationToken);
+
+    /// <summary>Takes up to <paramref name="max"/> threads with an open delivery whose time has come; the oldest delivery of each.</summary>
+    Task<DeliveryClaim> ClaimDeliveriesAsync(int partition, string workerId, int max, CancellationToken cancellationToken);
+
+    /// <summary>Closes the delivery; the thread's next one is due at once.</summary>
+    Task<bool> CloseDeliveryAsync(OpenDelivery delivery, CancellationToken cancellationToken);
+
+    /// <summary>Tries the delivery again later; the thread's later deliveries wait behind it.</summary>
+    Task<bool> PostponeDeliveryAsync(OpenDelivery delivery, TimeSpan delay, CancellationToken cancellationToken);
+
+    /// <summary>Moves the delivery to the failed store (kind <see cref="FailureKind.Delivery"/>).</summary>
+    Task<bool> AbandonDeliveryAsync(OpenDelivery delivery, FailedBatch failure, CancellationToken cancellationToken);
+
+    Task<QueueStatus> GetStatusAsync(CancellationToken cancellationToken);
+
+    /// <summary>Looks for the reply or failure of the batch that held a message.</summary>
+    Task<ReplyLookup> FindReplyAsync(string threadId, long sequence, CancellationToken cancellationToken);
+
+    /// <summary>What is kept of a thread's history: replies, failures, the batch under way, waiting messages.</summary>
+    Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken);
+
+    /// <summary>Calls back with each announcement of the thread until disposed; with null after a reconnect, when some may have been lost.</summary>
+    Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken);
+
+    /// <summary>Calls back when a partition wants this worker to look, until disposed; also after a reconnect.</summary>
+    /// <param name="workerId">The worker.</param>
+    /// <param name="onWake">Partition, and when something is due there (zero: now).</param>
+    /// <param name="cancellationToken">Ends the subscribing.</param>
+    Task<IAsyncDisposable> SubscribeToWakeUpsAsync(string workerId, Action<int, TimeSpan> onWake, CancellationToken cancellationToken);
+}

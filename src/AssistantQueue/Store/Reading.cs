@@ -1,0 +1,48 @@
+namespace AssistantQueue.Store;
+
+/// <summary>What is known of the batch that held a message.</summary>
+/// <param name="State">Whether it is answered.</param>
+/// <param name="Reply">The <see cref="AssistantReply"/> as JSON.</param>
+/// <param name="Failure">The <see cref="FailedBatch"/> as JSON.</param>
+internal sealed record ReplyLookup(ReplyState State, string? Reply = null, string? Failure = null);
+
+internal enum ReplyState
+{
+    Pending,
+    Replied,
+    Failed,
+
+    /// <summary>Neither waiting nor among the kept replies.</summary>
+    Unknown,
+}
+
+/// <summary>What is kept of a thread. Stamps are Redis' µs, from one growing sequence a thread: the positions of its updates.</summary>
+internal sealed record ThreadHistory(
+    IReadOnlyList<HistoryOutcome> Outcomes,
+    HistoryBatch? Running,
+    IReadOnlyList<StoredEntry> Waiting,
+    long Now);
+
+/// <summary>A kept reply or failure.</summary>
+internal sealed record HistoryOutcome(long Stamp, long FirstSequence, long LastSequence, string? Reply, string? Failure);
+
+/// <summary>The batch that runs now; its stamp is its fence.</summary>
+internal sealed record HistoryBatch(long Stamp, string BatchId, long FirstSequence, long LastSequence, int FailedAttempts);
+
+/// <summary>Something that happened to a thread just now, as told by the script that did it.</summary>
+/// <param name="Stamp">The update's place.</param>
+/// <param name="Kind">What happened.</param>
+/// <param name="BatchId">The batch; empty for <see cref="AnnouncementKind.Stored"/>.</param>
+/// <param name="FirstSequence">The first message concerned.</param>
+/// <param name="LastSequence">The last message concerned.</param>
+/// <param name="Number">Attempt for Started; time of the retry in unix ms for Retrying; else 0.</param>
+internal readonly record struct ThreadAnnouncement(long Stamp, AnnouncementKind Kind, string BatchId, long FirstSequence, long LastSequence, long Number);
+
+internal enum AnnouncementKind
+{
+    Stored,
+    Started,
+    Replied,
+    Retrying,
+    Failed,
+}
