@@ -31,11 +31,21 @@ internal static class StoreJson
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
             DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         };
-        // Microsoft.Extensions.AI knows its content types better than a generated copy of them would.
+        // Our types come from the generated context; content types from Microsoft.Extensions.AI, which knows them better
+        // than a generated copy would; what neither has by itself (collections of both) from the generated context again.
+        options.TypeInfoResolverChain.Add(new OwnTypes());
         options.TypeInfoResolverChain.Add(AIJsonUtilities.DefaultOptions.TypeInfoResolver!);
         options.TypeInfoResolverChain.Add(StoreJsonContext.Default);
         options.MakeReadOnly();
         return options;
+    }
+
+    private sealed class OwnTypes : IJsonTypeInfoResolver
+    {
+        public JsonTypeInfo? GetTypeInfo(Type type, JsonSerializerOptions options) =>
+            type.Assembly == typeof(StoreJson).Assembly
+                ? ((IJsonTypeInfoResolver)StoreJsonContext.Default).GetTypeInfo(type, options)
+                : null;
     }
 }
 
