@@ -15,6 +15,12 @@ public sealed record MessagesStored : ThreadUpdate
 {
     /// <summary>Gets the ids of the messages, in their order.</summary>
     public required IReadOnlyList<string> MessageIds { get; init; }
+
+    /// <summary>Gets the sequence number of the first message stored.</summary>
+    public required long FirstSequence { get; init; }
+
+    /// <summary>Gets the sequence number of the last message stored.</summary>
+    public required long LastSequence { get; init; }
 }
 
 /// <summary>A run began to answer a batch.</summary>

@@ -15,12 +15,14 @@ internal sealed record ClaimRequest(int Partition, string WorkerId, string Token
 /// <param name="NextDelivery">How long until a delivery is due; null when none is open.</param>
 /// <param name="IsTimekeeper">Whether this worker looks first; the others look 250 ms later.</param>
 /// <param name="SuspectsDue">How many suspects wait for a worker that runs nothing else.</param>
+/// <param name="ForeignThreads">Threads whose keys hold something that the queue did not write; held back for a minute.</param>
 internal sealed record ClaimOutcome(
     IReadOnlyList<ClaimedBatch> Batches,
     TimeSpan? NextLook,
     TimeSpan? NextDelivery,
     bool IsTimekeeper,
-    int SuspectsDue);
+    int SuspectsDue,
+    IReadOnlyList<string> ForeignThreads);
 
 /// <summary>The right to a thread.</summary>
 /// <param name="ThreadId">The thread.</param>
@@ -40,8 +42,11 @@ internal sealed record ClaimedBatch
 
     public required long LastSequence { get; init; }
 
-    /// <summary>Attempts that failed already.</summary>
+    /// <summary>Attempts that failed already, of the batch's oldest messages.</summary>
     public required int FailedAttempts { get; init; }
+
+    /// <summary>The last message that all of <see cref="FailedAttempts"/> tried; later ones joined at a retry and have attempts left. Zero when none failed.</summary>
+    public required long AttemptedThrough { get; init; }
 
     /// <summary>Processes that died with this batch.</summary>
     public required int Deaths { get; init; }

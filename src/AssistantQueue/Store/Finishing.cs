@@ -25,13 +25,20 @@ internal sealed record RetryWrite(TimeSpan Delay, string Attempt, string Journal
 /// <param name="Kind">Why.</param>
 /// <param name="Conversation">What is to change in the conversation.</param>
 /// <param name="OpenDelivery">Whether handlers are to get it.</param>
-internal sealed record FailWrite(string Failure, FailureKind Kind, IReadOnlyList<KeyValuePair<string, string?>> Conversation, bool OpenDelivery);
+/// <param name="LastSequence">The last message that is given up; null for the whole batch. Later ones stay and go on with their own attempts.</param>
+internal sealed record FailWrite(
+    string Failure,
+    FailureKind Kind,
+    IReadOnlyList<KeyValuePair<string, string?>> Conversation,
+    bool OpenDelivery,
+    long? LastSequence = null);
 
 /// <summary>The thread is given back; no attempt is counted.</summary>
 /// <param name="Delay">How long until anybody may claim it.</param>
 /// <param name="Journal">The journal as JSON to keep with the batch; null keeps the stored one.</param>
 /// <param name="IsPosted">Whether the API has messages of the batch, or may have: the sealed range then stays as it is.</param>
-internal sealed record ReleaseWrite(TimeSpan Delay, string? Journal, bool IsPosted);
+/// <param name="Hold">Whether the thread is held back because a newer version wrote to it.</param>
+internal sealed record ReleaseWrite(TimeSpan Delay, string? Journal, bool IsPosted, bool Hold = false);
 
 internal enum FinishAnswer
 {

@@ -50,7 +50,11 @@ internal interface IQueueStore : IAsyncDisposable
     Task<bool> CloseDeliveryAsync(OpenDelivery delivery, CancellationToken cancellationToken);
 
     /// <summary>Tries the delivery again later; the thread's later deliveries wait behind it.</summary>
-    Task<bool> PostponeDeliveryAsync(OpenDelivery delivery, TimeSpan delay, CancellationToken cancellationToken);
+    /// <param name="delivery">The delivery.</param>
+    /// <param name="delay">The pause.</param>
+    /// <param name="countTry">Whether a handler failed; false when the worker only stops.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    Task<bool> PostponeDeliveryAsync(OpenDelivery delivery, TimeSpan delay, bool countTry, CancellationToken cancellationToken);
 
     /// <summary>Moves the delivery to the failed store (kind <see cref="FailureKind.Delivery"/>).</summary>
     Task<bool> AbandonDeliveryAsync(OpenDelivery delivery, FailedBatch failure, CancellationToken cancellationToken);
@@ -59,6 +63,9 @@ internal interface IQueueStore : IAsyncDisposable
 
     /// <summary>Looks for the reply or failure of the batch that held a message.</summary>
     Task<ReplyLookup> FindReplyAsync(string threadId, long sequence, CancellationToken cancellationToken);
+
+    /// <summary>Finds the sequence number of a message by the id that the app gave, as long as <see cref="AssistantQueueOptions.DeduplicationWindow"/> keeps it.</summary>
+    Task<long?> FindMessageAsync(string threadId, string messageId, CancellationToken cancellationToken);
 
     /// <summary>What is kept of a thread's history: replies, failures, the batch under way, waiting messages.</summary>
     Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken);

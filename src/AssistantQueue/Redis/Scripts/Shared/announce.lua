@@ -1,0 +1,5 @@
+-- Tells whoever watches the thread: stamp, what, batch, first and last sequence, a number.
+local function announce(thread, stamp, kind, batch, first, last, number)
+  redis.call('PUBLISH', p .. ':updates:' .. thread,
+    table.concat({ text(stamp), kind, batch, text(first), text(last), text(number) }, ' '))
+end

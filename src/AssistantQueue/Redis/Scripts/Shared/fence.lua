@@ -1,0 +1,10 @@
+-- Fences grow, also after a restart without data: the last one plus one, or the time in µs.
+local last_fence
+local function next_fence()
+  if not last_fence then last_fence = tonumber(redis.call('HGET', counters, 'fence') or 0) end
+  last_fence = math.max(last_fence + 1, now_us)
+  return last_fence
+end
+local function keep_fence()
+  if last_fence then redis.call('HSET', counters, 'fence', text(last_fence)) end
+end

@@ -1,0 +1,168 @@
+--[[
+Take due threads, ended leases first: give each a lease and a fence, and seal its batch.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it, unix ms
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  worker
+ARGV[3]  claim token: a repeated call gives the same batches
+ARGV[4]  most threads
+ARGV[5]  the worker's free slots; with none left after this nobody wakes it
+ARGV[6]  '1': one suspect and nothing else; '0': no suspects
+ARGV[7]  lease, ms
+ARGV[8]  most messages of a batch
+ARGV[9]  most characters of a batch
+ARGV[10] most characters of all batches after the first
+ARGV[11] '1' if an owner whose record ended counts as dead (Redis was reachable all the time)
+Returns  { now, next look in ms or -1, next delivery in ms or -1, '1' if timekeeper, suspects due, threads with foreign data,
+           { thread, fence, batch, first, last, count, attempts, deaths, '1' if taken over, journal, errors,
+             { conversation name, value, … } } … }
+Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:idle, p:counters, p:request:<token>
+]]
+--@include partition
+--@include entry
+--@include fence
+--@include wake
+--@include announce
+local due, leases, suspects, held = KEYS[1], p .. ':leases', p .. ':suspects', p .. ':held'
+local worker, token, most, free = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local alone, lock = ARGV[6] == '1', tonumber(ARGV[7])
+local max_messages, max_characters, budget = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+
+local function describe(id)
+  local h = redis.call('HMGET', p .. ':thread:' .. id,
+    'fence', 'batch', 'first', 'last', 'count', 'attempts', 'deaths', 'resumed', 'journal', 'errors')
+  return { id, h[1], h[2], h[3], h[4], h[5], h[6] or '', h[7] or '0', h[8] or '0', h[9] or '', h[10] or '',
+    redis.call('HGETALL', p .. ':conversation:' .. id) }
+end
+
+-- How many of the oldest messages fit into a batch: all of them, most of the time.
+local function fitting(id, length)
+  local messages = p .. ':messages:' .. id
+  local head, tail = redis.call('LINDEX', messages, 0), redis.call('LINDEX', messages, math.min(length, max_messages) - 1)
+  local first, first_sum, first_characters = header(head)
+  local last, last_sum = header(tail)
+  -- What can't be read is a batch of its own, which the worker moves to the failed store.
+  if not first or not last then return 1, first or 0, first or 0, 0 end
+  local base = first_sum - first_characters
+  if last_sum - base <= max_characters then return math.min(length, max_messages), first, last, last_sum - base end
+  local count, sum, through = 1, first_characters, first
+  for i = 1, math.min(length, max_messages) - 1 do
+    local sequence, running = header(redis.call('LINDEX', messages, i))
+    if not sequence or running - base > max_characters then break end
+    count, sum, through = i + 1, running - base, sequence
+  end
+  return count, first, through, sum
+end
+
+-- Read: what was claimed with this token already, and what could be claimed now.
+local found, foreign, claimed = {}, {}, {}
+local known = redis.call('GET', p .. ':request:' .. token)
+if known then
+  for id in string.gmatch(known, '[^\n]+') do
+    if redis.call('HGET', p .. ':thread:' .. id, 'token') == token then claimed[#claimed + 1] = id end
+  end
+  most = 0
+end
+
+local ended = most > 0 and redis.call('ZRANGEBYSCORE', leases, '-inf', text(now), 'LIMIT', 0, most) or {}
+local moving, spent = {}, 0
+local function consider(id, source)
+  if spent > budget and #found > 0 then return end
+  local length = redis.pcall('LLEN', p .. ':messages:' .. id)
+  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable')
+  if type(length) == 'table' or h.err then foreign[#foreign + 1] = { id, source } return end
+  local thread = { id = id, source = source, length = length, old = tonumber(h[5] or 0), batch = h[2], deaths = tonumber(h[7] or 0) }
+  if length == 0 then found[#found + 1] = thread return end
+  if source == leases then
+    local record = tonumber(redis.call('ZSCORE', p .. ':workers', h[1] or '') or 0)
+    if ARGV[11] == '1' and h[8] ~= '1' and record <= now then thread.deaths, thread.died = thread.deaths + 1, true end
+    if thread.deaths > 0 and not alone then moving[#moving + 1] = thread return end
+    if alone and thread.deaths == 0 then return end
+  end
+  local characters
+  if h[2] and h[6] == '1' then
+    thread.first, thread.last, thread.count, characters = tonumber(h[3]), tonumber(h[4]), thread.old, 0
+  else
+    thread.count, thread.first, thread.last, characters = fitting(id, length)
+    if h[3] ~= text(thread.first) or h[4] ~= text(thread.last) then thread.batch = nil end
+  end
+  spent = spent + characters
+  found[#found + 1] = thread
+end
+for _, id in ipairs(ended) do if not alone or #found == 0 then consider(id, leases) end end
+if most > #found then
+  if alone then
+    if #found == 0 then
+      for _, id in ipairs(redis.call('ZRANGEBYSCORE', suspects, '-inf', text(now), 'LIMIT', 0, 1)) do consider(id, suspects) end
+    end
+  else
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', text(now), 'LIMIT', 0, most - #found)) do consider(id, due) end
+  end
+end
+local back = redis.call('ZRANGEBYSCORE', held, '-inf', text(now), 'LIMIT', 0, 16)
+
+-- Write, beginning with what frees memory.
+redis.call('ZREMRANGEBYSCORE', p .. ':workers', '-inf', text(now))
+redis.call('ZADD', p .. ':workers', text(now + lock), worker)
+for _, idle in ipairs(redis.call('ZRANGE', p .. ':idle', 0, 7)) do
+  if not redis.call('ZSCORE', p .. ':workers', idle) then redis.call('ZREM', p .. ':idle', idle) end
+end
+for _, id in ipairs(back) do
+  redis.call('ZREM', held, id)
+  redis.call('ZADD', due, text(now), id)
+end
+for _, pair in ipairs(foreign) do
+  redis.call('ZREM', pair[2], pair[1])
+  redis.call('ZADD', held, text(now + 60000), pair[1])
+end
+for _, thread in ipairs(moving) do
+  -- A batch that a process died with runs next where nothing else runs.
+  redis.call('ZREM', leases, thread.id)
+  redis.call('HSET', p .. ':thread:' .. thread.id, 'deaths', text(thread.deaths), 'resumed', '1')
+  redis.call('HDEL', p .. ':thread:' .. thread.id, 'owner', 'token')
+  redis.call('HINCRBY', counters, 'active', -thread.old)
+  redis.call('ZADD', suspects, text(now), thread.id)
+end
+local names = {}
+for i, thread in ipairs(found) do
+  local key = p .. ':thread:' .. thread.id
+  redis.call('ZREM', thread.source, thread.id)
+  if thread.length == 0 then
+    -- Nothing waits: left behind by a Redis that lost part of its data.
+    redis.call('DEL', key)
+  else
+    local fence = next_fence()
+    local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'
+    redis.call('HSET', key, 'fence', text(fence), 'owner', worker, 'token', token,
+      'batch', thread.batch or (token .. '-' .. i), 'first', text(thread.first), 'last', text(thread.last),
+      'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0')
+    redis.call('ZADD', leases, text(now + lock), thread.id)
+    redis.call('HINCRBY', counters, 'active', thread.count - (thread.source == leases and thread.old or 0))
+    local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
+    announce(thread.id, fence, 'R', thread.batch or (token .. '-' .. i), thread.first, thread.last, tonumber(attempts or 0) + 1)
+    claimed[#claimed + 1] = thread.id
+    names[#names + 1] = thread.id
+  end
+end
+keep_fence()
+if #names > 0 then redis.call('SET', p .. ':request:' .. token, table.concat(names, '\n'), 'PX', 600000) end
+
+local function first_score(key) return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]) end
+local next_look
+for _, key in ipairs({ due, leases, held }) do
+  local score = first_score(key)
+  if score and (not next_look or score < next_look) then next_look = score end
+end
+if free - #claimed > 0 then
+  if not redis.call('ZSCORE', p .. ':idle', worker) then redis.call('ZADD', p .. ':idle', text(now), worker) end
+else
+  redis.call('ZREM', p .. ':idle', worker)
+  if next_look and next_look <= now then wake(now, worker) end
+end
+local next_delivery = first_score(p .. ':deliveries')
+local result = { text(now), next_look and text(math.max(0, next_look - now)) or '-1',
+  next_delivery and text(math.max(0, next_delivery - now)) or '-1',
+  timekeeper() == worker and '1' or '0', text(redis.call('ZCOUNT', suspects, '-inf', text(now))), {} }
+for i, pair in ipairs(foreign) do result[6][i] = pair[1] end
+for _, id in ipairs(claimed) do result[#result + 1] = describe(id) end
+return result

@@ -1,0 +1,61 @@
+--[[
+Finish answered batches: remove exactly their messages, keep their replies, open their deliveries, re-arm threads with newer messages.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  request id: a repeated call gives the first call's outcome
+ARGV[3]  how long the outcome is kept, ms
+ARGV[4]  how long replies are kept, ms
+ARGV[5]  how long conversations are kept, ms; 0 for ever
+ARGV[6]  how long completed batches are kept, ms
+ARGV[7]  number of batches, then for each: thread, worker, fence, batch, reply, '1' to deliver, '1' to keep the batch,
+         conversation changes: a count, then triples '+' name value | '-' name ''
+Returns  a word a batch: 1 written, 0 somebody else's now, -1 Redis has lost its data
+Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due,
+         p:deliveries, p:delivery:<thread>, p:completed, p:completed:<batch>, p:counters, p:request:<id>
+]]
+--@include partition
+--@include entry
+--@include owned
+--@include remove
+--@include conversation
+--@include outcome
+--@include record
+--@include announce
+local request = p .. ':request:' .. ARGV[2]
+local known = redis.call('GET', request)
+if known then return known end
+
+local batches, words, at = {}, {}, 8
+for i = 1, tonumber(ARGV[7]) do
+  local mine = owned(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  words[i] = text(mine)
+  if mine == 1 then batches[#batches + 1] = at end
+  at = skip_conversation(at + 7)
+end
+local outcome = table.concat(words, ' ')
+
+for _, a in ipairs(batches) do redis.call('ZREM', p .. ':leases', ARGV[a]) end
+local answered = 0
+for _, a in ipairs(batches) do
+  local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local sealed = redis.call('HMGET', p .. ':thread:' .. thread, 'first', 'last', 'count')
+  local first, last, count = tonumber(sealed[1]), tonumber(sealed[2]), tonumber(sealed[3])
+  local messages = ARGV[a + 6] == '1' and table.concat(redis.call('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
+  local left = remove(thread, last, count)
+  redis.call('DEL', p .. ':thread:' .. thread)
+  if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
+  write_conversation(thread, a + 7, tonumber(ARGV[5]))
+  local stamp = math.max(now_us, tonumber(fence) + 1)
+  keep_outcome(thread, stamp, 'r', first, last, batch, reply, ARGV[4], ARGV[a + 5])
+  if messages then record('completed', batch, thread, 'reply', count, reply, messages, tonumber(ARGV[6]), 1000) end
+  answered = answered + count
+  announce(thread, stamp, 'A', batch, first, last, 0)
+end
+if answered > 0 then
+  redis.call('HINCRBY', counters, 'pending', -answered)
+  redis.call('HINCRBY', counters, 'active', -answered)
+  redis.call('HINCRBY', counters, 'completed', answered)
+end
+if #batches > 0 then redis.call('SET', request, outcome, 'PX', ARGV[3]) end
+return outcome

@@ -1,0 +1,34 @@
+--[[
+Take threads with an open delivery whose time has come: the oldest delivery of each, under a lease.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  worker
+ARGV[3]  most threads
+ARGV[4]  lease, ms
+Returns  { now, next look in ms or -1, { thread, fence, batch, 'r' | 'f', opened, failed tries, JSON } … }
+Writes   p:deliveries, p:delivering:<thread>, p:counters
+]]
+--@include partition
+--@include fence
+local worker, ends = ARGV[2], text(now + tonumber(ARGV[4]))
+local deliveries = p .. ':deliveries'
+local threads = redis.call('ZRANGEBYSCORE', deliveries, '-inf', text(now), 'LIMIT', 0, tonumber(ARGV[3]))
+local taken = {}
+for _, thread in ipairs(threads) do
+  local head = redis.call('LINDEX', p .. ':delivery:' .. thread, 0)
+  if not head then
+    redis.call('ZREM', deliveries, thread)
+    redis.call('DEL', p .. ':delivering:' .. thread)
+  else
+    local batch, kind, opened, body = string.match(head, '^(%S+) (%a) (%d+) (.*)$')
+    local fence = text(next_fence())
+    redis.call('HSET', p .. ':delivering:' .. thread, 'fence', fence, 'owner', worker)
+    redis.call('ZADD', deliveries, ends, thread)
+    local tries = redis.call('HGET', p .. ':delivering:' .. thread, 'tries') or '0'
+    taken[#taken + 1] = { thread, fence, batch, kind, opened, tries, body }
+  end
+end
+keep_fence()
+local following = tonumber(redis.call('ZRANGE', deliveries, 0, 0, 'WITHSCORES')[2])
+return { text(now), following and text(math.max(0, following - now)) or '-1', unpack(taken) }

@@ -1,0 +1,143 @@
+--[[
+Store units of messages, each whole or not at all, and set or move their threads' due times.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it, unix ms
+KEYS[2]  p:guard  -     never exists; with two declared keys a moving Cluster slot answers before the script begins
+ARGV[1]  partitions
+ARGV[2]  request id: a repeated call gives the first call's outcome
+ARGV[3]  how long the outcome is kept, ms
+ARGV[4]  message delay, ms
+ARGV[5]  window: fixed | sliding
+ARGV[6]  longest message delay, ms
+ARGV[7]  most messages of a batch
+ARGV[8]  most characters of a batch
+ARGV[9]  most pending messages of a thread
+ARGV[10] how long message ids are remembered, ms
+ARGV[11] number of units, then for each unit: thread, number of messages, and for each message:
+         id, '1' if the id is to be recognised again, own delay in ms or '', '1' to flush, characters, JSON
+Returns  a line a unit: 'S' and a word sequence:due:duplicate a message (due 0 behind a run) | 'F' thread full | 'C' corrupt
+Writes   p:request:<id>, p:messages:<thread>, p:message-id:<thread>:<id>, p:due, p:counters
+]]
+--@include partition
+--@include entry
+--@include wake
+--@include announce
+local due, request = KEYS[1], p .. ':request:' .. ARGV[2]
+local known = redis.call('GET', request)
+if known then return known end
+
+local delay, sliding, max_delay = tonumber(ARGV[4]), ARGV[5] == 'sliding', tonumber(ARGV[6])
+local max_messages, max_characters = tonumber(ARGV[7]), tonumber(ARGV[8])
+local max_pending, remember = tonumber(ARGV[9]), tonumber(ARGV[10])
+local high_water = tonumber(redis.call('HGET', counters, 'sequence') or 0)
+local earliest = tonumber(redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2])
+
+-- Read and check: nothing is written before the last unit's outcome is known.
+local function read(id)
+  local messages = p .. ':messages:' .. id
+  local length = redis.pcall('LLEN', messages)
+  if type(length) == 'table' then return { corrupt = true } end
+  if length == 0 then return { length = 0, sum = 0, base = 0, last = high_water } end
+  local thread = { length = length }
+  local head = redis.call('LINDEX', messages, 0)
+  local tail = length > 1 and redis.call('LINDEX', messages, -1) or head
+  local first, first_sum, first_characters = header(head)
+  thread.last, thread.sum = header(tail)
+  if not first or not thread.last then return { corrupt = true } end
+  thread.base, thread.oldest = first_sum - first_characters, math.floor(first / 1000)
+  if redis.call('ZSCORE', p .. ':leases', id) then
+    thread.running = true
+  else
+    thread.due = tonumber(redis.call('ZSCORE', due, id) or redis.call('ZSCORE', p .. ':suspects', id))
+    -- A thread with something to remember about a batch is in a retry's pause: its due time stays.
+    thread.pausing = redis.call('ZSCORE', p .. ':held', id) or (thread.due and redis.call('EXISTS', p .. ':thread:' .. id) == 1)
+  end
+  return thread
+end
+
+local function move(thread, own_delay, flush)
+  if thread.running or thread.pausing then return end
+  thread.oldest = thread.oldest or now
+  local want = now + (own_delay or delay)
+  if sliding and not own_delay then want = math.min(thread.oldest + max_delay, want) end
+  if flush or thread.length >= max_messages or thread.sum - thread.base >= max_characters then want = now end
+  if not thread.due then
+    thread.due, thread.moved = want, true
+  elseif thread.due > now and (want < thread.due or (sliding and want > thread.due)) then
+    thread.due, thread.moved = want, true
+  end
+end
+
+local threads, ids, units, outcomes, total = {}, {}, {}, {}, 0
+local at = 12
+for u = 1, tonumber(ARGV[11]) do
+  local id, count = ARGV[at], tonumber(ARGV[at + 1])
+  at = at + 2
+  local thread = threads[id] or read(id)
+  threads[id] = thread
+  local fresh, words = {}, {}
+  if not thread.corrupt then
+    for i = 1, count do
+      local key = ARGV[at + 1 + 6 * (i - 1)] == '1' and (p .. ':message-id:' .. id .. ':' .. ARGV[at + 6 * (i - 1)]) or nil
+      local first = key and (ids[key] or redis.pcall('GET', key))
+      if type(first) == 'table' then thread.corrupt = true break end
+      if first then words[i] = first .. ':1' else fresh[#fresh + 1] = { key = key, at = at + 6 * (i - 1), place = i } end
+    end
+  end
+  if thread.corrupt then
+    outcomes[u] = 'C'
+  elseif #fresh > 0 and thread.length + #fresh > max_pending then
+    outcomes[u] = 'F'
+  else
+    local unit = { thread = id, entries = {}, keys = {} }
+    for _, message in ipairs(fresh) do
+      local a = message.at
+      local characters = tonumber(ARGV[a + 4])
+      thread.last = math.max(thread.last + 1, now_us)
+      thread.sum = thread.sum + characters
+      thread.length = thread.length + 1
+      unit.first = unit.first or thread.last
+      unit.entries[#unit.entries + 1] = table.concat({ text(thread.last), text(thread.sum), ARGV[a + 4], ARGV[a + 5] }, ' ')
+      move(thread, tonumber(ARGV[a + 2]), ARGV[a + 3] == '1')
+      message.sequence = thread.last
+    end
+    unit.last = thread.last
+    for _, message in ipairs(fresh) do
+      local word = text(message.sequence) .. ':' .. text(thread.running and 0 or thread.due or 0)
+      words[message.place] = word .. ':0'
+      if message.key and remember > 0 then
+        ids[message.key] = word
+        unit.keys[#unit.keys + 1] = { message.key, word }
+      end
+    end
+    total = total + #fresh
+    units[#units + 1] = unit
+    outcomes[u] = 'S ' .. table.concat(words, ' ')
+  end
+  at = at + 6 * count
+end
+local outcome = table.concat(outcomes, '\n')
+
+-- Write, beginning with what allocates: at maxmemory the whole call is refused.
+redis.call('SET', request, outcome, 'PX', ARGV[3])
+if total == 0 then return outcome end
+if not layout then redis.call('HSET', counters, 'layout', ARGV[1], 'born', text(now_us)) end
+for _, unit in ipairs(units) do
+  if unit.first then
+    -- unpack takes a few thousand values at the most
+    for i = 1, #unit.entries, 500 do
+      redis.call('RPUSH', p .. ':messages:' .. unit.thread, unpack(unit.entries, i, math.min(i + 499, #unit.entries)))
+    end
+    for _, pair in ipairs(unit.keys) do redis.call('SET', pair[1], pair[2], 'PX', remember) end
+    announce(unit.thread, unit.last, 'S', '-', unit.first, unit.last, 0)
+  end
+end
+local soonest
+for id, thread in pairs(threads) do
+  if thread.moved then
+    redis.call('ZADD', due, text(thread.due), id)
+    if not soonest or thread.due < soonest then soonest = thread.due end
+  end
+end
+redis.call('HINCRBY', counters, 'pending', total)
+if soonest and (not earliest or soonest < earliest) then wake(soonest) end
+return outcome

@@ -1,0 +1,72 @@
+--[[
+Give a batch up, or its oldest messages: move them to the failed store and let the thread go on.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  request id: a repeated call gives the first call's outcome
+ARGV[3]  how long the outcome is kept, ms
+ARGV[4]  thread
+ARGV[5]  worker
+ARGV[6]  fence
+ARGV[7]  batch
+ARGV[8]  last sequence number that fails, or '' for the whole batch
+ARGV[9]  the failed batch as JSON
+ARGV[10] kind of failure
+ARGV[11] '1' to deliver
+ARGV[12] how long replies and failures are kept for callers that wait, ms
+ARGV[13] how long conversations are kept, ms; 0 for ever
+ARGV[14] how long failed batches are kept, ms
+ARGV[15] conversation changes: a count, then triples '+' name value | '-' name ''
+Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
+Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due or p:suspects,
+         p:deliveries, p:delivery:<thread>, p:failed, p:failed:<batch>, p:counters, p:request:<id>
+]]
+--@include partition
+--@include entry
+--@include owned
+--@include remove
+--@include attempts
+--@include conversation
+--@include outcome
+--@include record
+--@include wake
+--@include rearm
+--@include announce
+local request = p .. ':request:' .. ARGV[2]
+local known = redis.call('GET', request)
+if known then return known end
+local thread, worker, fence, batch = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local mine = owned(thread, worker, fence, batch)
+if mine ~= 1 then return text(mine) end
+
+local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
+local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts')
+local first, last, sealed = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
+local entries, count = redis.call('LRANGE', messages, 0, sealed - 1), sealed
+if ARGV[8] ~= '' and tonumber(ARGV[8]) < last then
+  last, count = tonumber(ARGV[8]), 0
+  while count < sealed and header(entries[count + 1]) <= last do count = count + 1 end
+end
+
+redis.call('ZREM', p .. ':leases', thread)
+local left = remove(thread, last, count)
+local attempts = attempts_after(count_attempt(h[4], h[2]), last)
+if left > 0 and attempts ~= '' then
+  -- Newer messages that had joined: their own attempts are not used up.
+  redis.call('HDEL', key, 'batch', 'first', 'last', 'count', 'journal', 'errors', 'posted', 'deaths')
+  redis.call('HSET', key, 'attempts', attempts, 'resumed', '0')
+  rearm(thread, now, worker)
+else
+  redis.call('DEL', key)
+  if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
+end
+write_conversation(thread, 15, tonumber(ARGV[13]))
+local stamp = math.max(now_us, tonumber(fence) + 1)
+keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
+local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n', 1, count), tonumber(ARGV[14]), 10000)
+redis.call('HINCRBY', counters, 'pending', -count)
+redis.call('HINCRBY', counters, 'active', -sealed)
+redis.call('HINCRBY', counters, 'failed', count - gone)
+announce(thread, stamp, 'F', batch, first, last, 0)
+redis.call('SET', request, '1', 'PX', ARGV[3])
+return '1'

@@ -1,0 +1,16 @@
+--[[
+Forget a worker that stops: nobody wakes it, nobody takes its end for a death, and another one keeps the time.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  worker
+Returns  '1'
+Writes   p:workers, p:idle
+]]
+--@include partition
+--@include wake
+redis.call('ZREM', p .. ':workers', ARGV[2])
+redis.call('ZREM', p .. ':idle', ARGV[2])
+local earliest = tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
+if earliest then wake(earliest, ARGV[2]) end
+return '1'

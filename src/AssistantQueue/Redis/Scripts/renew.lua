@@ -1,0 +1,30 @@
+--[[
+Extend a worker's leases, of runs and of deliveries, and its own record. An ended lease that nobody has claimed is extended too.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  worker
+ARGV[3]  lease, ms
+ARGV[4]  number of leases, then for each: 'run' | 'delivery', thread, fence
+Returns  { '1' extended | '0' somebody else's now … }
+Writes   p:workers, p:leases, p:deliveries
+]]
+--@include partition
+local worker, ends = ARGV[2], text(now + tonumber(ARGV[3]))
+
+-- Freeing first, so that the rest is allowed at maxmemory.
+redis.call('ZREMRANGEBYSCORE', p .. ':workers', '-inf', text(now))
+redis.call('ZADD', p .. ':workers', ends, worker)
+local answers = {}
+for i = 1, tonumber(ARGV[4]) do
+  local kind, thread, fence = ARGV[2 + 3 * i], ARGV[3 + 3 * i], ARGV[4 + 3 * i]
+  local run = kind == 'run'
+  local held = redis.call('HMGET', p .. (run and ':thread:' or ':delivering:') .. thread, 'owner', 'fence')
+  if held[1] == worker and held[2] == fence then
+    redis.call('ZADD', p .. (run and ':leases' or ':deliveries'), ends, thread)
+    answers[i] = '1'
+  else
+    answers[i] = '0'
+  end
+end
+return answers

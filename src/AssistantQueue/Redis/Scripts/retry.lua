@@ -1,0 +1,43 @@
+--[[
+Count a failed attempt; the batch keeps its place in the thread and is due again after the pause.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  request id: a repeated call gives the first call's outcome
+ARGV[3]  how long the outcome is kept, ms
+ARGV[4]  thread
+ARGV[5]  worker
+ARGV[6]  fence
+ARGV[7]  batch
+ARGV[8]  pause, ms
+ARGV[9]  the attempt's error as JSON
+ARGV[10] journal
+ARGV[11] '1' if the API has messages of the batch, or may have: its range then stays sealed
+Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
+Writes   p:leases, p:thread:<thread>, p:due or p:suspects, p:counters, p:request:<id>
+]]
+--@include partition
+--@include owned
+--@include wake
+--@include rearm
+--@include attempts
+--@include announce
+local request = p .. ':request:' .. ARGV[2]
+local known = redis.call('GET', request)
+if known then return known end
+local thread, worker, fence, batch = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local mine = owned(thread, worker, fence, batch)
+if mine ~= 1 then return text(mine) end
+
+local key = p .. ':thread:' .. thread
+redis.call('ZREM', p .. ':leases', thread)
+local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts', 'errors')
+local errors = h[5] and (h[5] .. '\n' .. ARGV[9]) or ARGV[9]
+redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', count_attempt(h[4], h[2]),
+  'errors', errors, 'resumed', '0')
+local from = now + tonumber(ARGV[8])
+rearm(thread, from, worker)
+redis.call('HINCRBY', counters, 'active', -tonumber(h[3]))
+announce(thread, math.max(now_us, tonumber(fence) + 1), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
+redis.call('SET', request, '1', 'PX', ARGV[3])
+return '1'
