@@ -131,7 +131,7 @@ for i, thread in ipairs(found) do
     -- Nothing waits: left behind by a Redis that lost part of its data.
     redis.call('DEL', key)
   else
-    local fence = next_fence()
+    local fence = next_fence(header(redis.call('LINDEX', p .. ':messages:' .. thread.id, -1)))
     local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'
     redis.call('HSET', key, 'fence', text(fence), 'owner', worker, 'token', token,
       'batch', thread.batch or (token .. '-' .. i), 'first', text(thread.first), 'last', text(thread.last),

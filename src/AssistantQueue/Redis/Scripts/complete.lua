@@ -21,6 +21,7 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 --@include conversation
 --@include outcome
 --@include record
+--@include stamp
 --@include announce
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
@@ -46,7 +47,7 @@ for _, a in ipairs(batches) do
   redis.call('DEL', p .. ':thread:' .. thread)
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
   write_conversation(thread, a + 7, tonumber(ARGV[5]))
-  local stamp = math.max(now_us, tonumber(fence) + 1)
+  local stamp = stamp_of(thread, fence)
   keep_outcome(thread, stamp, 'r', first, last, batch, reply, ARGV[4], ARGV[a + 5])
   if messages then record('completed', batch, thread, 'reply', count, reply, messages, tonumber(ARGV[6]), 1000) end
   answered = answered + count

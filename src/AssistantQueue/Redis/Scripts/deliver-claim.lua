@@ -14,6 +14,8 @@ Writes   p:deliveries, p:delivering:<thread>, p:counters
 local worker, ends = ARGV[2], text(now + tonumber(ARGV[4]))
 local deliveries = p .. ':deliveries'
 local threads = redis.call('ZRANGEBYSCORE', deliveries, '-inf', text(now), 'LIMIT', 0, tonumber(ARGV[3]))
+-- Freeing first, so that the rest is allowed at maxmemory.
+redis.call('ZREMRANGEBYSCORE', p .. ':workers', '-inf', text(now))
 local taken = {}
 for _, thread in ipairs(threads) do
   local head = redis.call('LINDEX', p .. ':delivery:' .. thread, 0)

@@ -28,7 +28,8 @@ if known then return known end
 local delay, sliding, max_delay = tonumber(ARGV[4]), ARGV[5] == 'sliding', tonumber(ARGV[6])
 local max_messages, max_characters = tonumber(ARGV[7]), tonumber(ARGV[8])
 local max_pending, remember = tonumber(ARGV[9]), tonumber(ARGV[10])
-local high_water = tonumber(redis.call('HGET', counters, 'sequence') or 0)
+local stamps = redis.call('HMGET', counters, 'sequence', 'fence')
+local high_water = math.max(tonumber(stamps[1] or 0), tonumber(stamps[2] or 0))
 local earliest = tonumber(redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2])
 
 -- Read and check: nothing is written before the last unit's outcome is known.
@@ -44,6 +45,7 @@ local function read(id)
   thread.last, thread.sum = header(tail)
   if not first or not thread.last then return { corrupt = true } end
   thread.base, thread.oldest = first_sum - first_characters, math.floor(first / 1000)
+  thread.last = math.max(thread.last, high_water)
   if redis.call('ZSCORE', p .. ':leases', id) then
     thread.running = true
   else

@@ -31,6 +31,7 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 --@include record
 --@include wake
 --@include rearm
+--@include stamp
 --@include announce
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
@@ -61,7 +62,7 @@ else
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
 end
 write_conversation(thread, 15, tonumber(ARGV[13]))
-local stamp = math.max(now_us, tonumber(fence) + 1)
+local stamp = stamp_of(thread, fence)
 keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
 local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n', 1, count), tonumber(ARGV[14]), 10000)
 redis.call('HINCRBY', counters, 'pending', -count)

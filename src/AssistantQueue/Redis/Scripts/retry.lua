@@ -21,6 +21,8 @@ Writes   p:leases, p:thread:<thread>, p:due or p:suspects, p:counters, p:request
 --@include wake
 --@include rearm
 --@include attempts
+--@include entry
+--@include stamp
 --@include announce
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
@@ -38,6 +40,6 @@ redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', cou
 local from = now + tonumber(ARGV[8])
 rearm(thread, from, worker)
 redis.call('HINCRBY', counters, 'active', -tonumber(h[3]))
-announce(thread, math.max(now_us, tonumber(fence) + 1), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
+announce(thread, stamp_of(thread, fence), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

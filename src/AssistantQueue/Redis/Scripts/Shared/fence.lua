@@ -1,8 +1,9 @@
--- Fences grow, also after a restart without data: the last one plus one, or the time in µs.
+-- Fences grow, also after a restart without data: the last one plus one, or the time in µs; and they are
+-- younger than the messages before them, so that fences and sequence numbers are one order of a thread's updates.
 local last_fence
-local function next_fence()
+local function next_fence(newest)
   if not last_fence then last_fence = tonumber(redis.call('HGET', counters, 'fence') or 0) end
-  last_fence = math.max(last_fence + 1, now_us)
+  last_fence = math.max(last_fence + 1, now_us, (newest or 0) + 1)
   return last_fence
 end
 local function keep_fence()

@@ -15,7 +15,7 @@ local function remove(thread, last, count)
     end
   end
   local left = redis.call('LLEN', messages)
-  -- Sequence numbers must grow over idle times too, also if the clock is set back.
+  -- Sequence numbers grow over idle times too, also if the clock is set back.
   if left == 0 and last > tonumber(redis.call('HGET', counters, 'sequence') or 0) then
     redis.call('HSET', counters, 'sequence', text(last))
   end

@@ -1,0 +1,90 @@
+namespace AssistantQueue.Redis;
+
+/// <summary>Lets what several callers hand in while a call is under way travel together in the next one. A lone caller never waits. Thread-safe.</summary>
+/// <param name="maxItems">The most items of a call.</param>
+/// <param name="maxSize">The most size of a call; a larger item travels alone.</param>
+/// <param name="send">Sends items and gives a result an item; when it throws, all its items fail with that.</param>
+internal sealed class GroupCommit<TItem, TResult>(
+    int maxItems,
+    int maxSize,
+    Func<IReadOnlyList<GroupCommit<TItem, TResult>.Entry>, Task<IReadOnlyList<TResult>>> send)
+{
+    private readonly Lock _lock = new();
+    private readonly Queue<Entry> _waiting = new();
+    private bool _isSending;
+
+    /// <summary>Hands an item in.</summary>
+    /// <param name="item">The item.</param>
+    /// <param name="size">Its size, in the unit of the limit.</param>
+    /// <param name="cancellationToken">Takes the item back if it has not been sent yet; else only ends the waiting.</param>
+    /// <returns>The item's result.</returns>
+    public async Task<TResult> AddAsync(TItem item, int size, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var entry = new Entry(item, size, cancellationToken);
+        lock (_lock)
+        {
+            _waiting.Enqueue(entry);
+            if (!_isSending)
+            {
+                _isSending = true;
+                _ = SendAllAsync();
+            }
+        }
+
+        return await entry.Result.Task.WaitAsync(cancellationToken);
+    }
+
+    private async Task SendAllAsync()
+    {
+        while (Next() is { } entries)
+        {
+            try
+            {
+                var results = await send(entries);
+                for (var i = 0; i < entries.Count; i++)
+                {
+                    entries[i].Result.TrySetResult(results[i]);
+                }
+            }
+            catch (Exception e)
+            {
+                // Whatever it is, it belongs to the callers; the next group is sent nevertheless.
+                foreach (var entry in entries)
+                {
+                    entry.Result.TrySetException(e);
+                }
+            }
+        }
+    }
+
+    private List<Entry>? Next()
+    {
+        lock (_lock)
+        {
+            var entries = new List<Entry>();
+            var size = 0;
+            while (_waiting.TryPeek(out var next) && entries.Count < maxItems && (entries.Count == 0 || size + next.Size <= maxSize))
+            {
+                _waiting.Dequeue();
+                if (next.CancellationToken.IsCancellationRequested)
+                {
+                    next.Result.TrySetCanceled(next.CancellationToken);
+                    continue;
+                }
+
+                entries.Add(next);
+                size += next.Size;
+            }
+
+            _isSending = entries.Count > 0;
+            return _isSending ? entries : null;
+        }
+    }
+
+    /// <summary>An item on its way.</summary>
+    internal sealed record Entry(TItem Item, int Size, CancellationToken CancellationToken)
+    {
+        public TaskCompletionSource<TResult> Result { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

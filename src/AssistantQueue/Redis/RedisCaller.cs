@@ -1,0 +1,110 @@
+using System.Globalization;
+using AssistantQueue.Store;
+using StackExchange.Redis;
+
+namespace AssistantQueue.Redis;
+
+/// <summary>Runs scripts on a partition and says in the store's words what went wrong.</summary>
+internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, string prefix)
+{
+    private readonly string _partitions = keys.Count.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Runs a script once.</summary>
+    /// <exception cref="StoreUnavailableException">No answer, or a refusal.</exception>
+    public async Task<RedisResult> CallAsync(string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken)
+    {
+        var multiplexer = await connection.GetAsync(cancellationToken);
+        try
+        {
+            arguments[0] = _partitions;
+            return CheckLayout(await multiplexer.GetDatabase().ScriptEvaluateAsync(script, keys[partition].Declared, arguments));
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
+        {
+            throw Translate(e);
+        }
+    }
+
+    /// <summary>Runs a script once, on the calling thread.</summary>
+    /// <exception cref="StoreUnavailableException">No answer, or a refusal.</exception>
+    public RedisResult Call(string script, int partition, RedisValue[] arguments)
+    {
+        if (connection.Current is not { IsConnected: true } multiplexer)
+        {
+            throw new StoreUnavailableException("Redis is not connected.");
+        }
+
+        try
+        {
+            arguments[0] = _partitions;
+            return CheckLayout(multiplexer.GetDatabase().ScriptEvaluate(script, keys[partition].Declared, arguments));
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
+        {
+            throw Translate(e);
+        }
+    }
+
+    /// <summary>Reads a list outside a script: a sealed range can't change under its lease, and bodies are slow to pass through Lua.</summary>
+    public async Task<RedisValue[]> ReadListAsync(RedisKey key, long count, CancellationToken cancellationToken)
+    {
+        var multiplexer = await connection.GetAsync(cancellationToken);
+        try
+        {
+            return await multiplexer.GetDatabase().ListRangeAsync(key, 0, count - 1);
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
+        {
+            throw Translate(e);
+        }
+    }
+
+    private RedisResult CheckLayout(RedisResult result)
+    {
+        if (result.Resp2Type == ResultType.BulkString && (string?)result is { } text && text.StartsWith("LAYOUT ", StringComparison.Ordinal))
+        {
+            throw new InvalidOperationException(
+                $"The queue '{prefix}' was created with {text["LAYOUT ".Length..]} partitions in this Redis, and this host is set to {_partitions} (Partitions). Set the same number, or another QueuePrefix.");
+        }
+
+        return result;
+    }
+
+    private StoreUnavailableException Translate(Exception e)
+    {
+        // Redis answers these before a script begins, or rolls on to no write: nothing was done.
+        if (e is RedisServerException refusal)
+        {
+            if (IsPassing(refusal.Message))
+            {
+                return new StoreUnavailableException($"Redis can't take calls now: {refusal.Message}", e);
+            }
+
+            return new StoreUnavailableException($"Redis refused the call: {refusal.Message}", e) { IsRefusal = true };
+        }
+
+        var status = e switch
+        {
+            RedisConnectionException lost => lost.CommandStatus,
+            RedisTimeoutException late => late.Commandstatus,
+            _ => CommandStatus.Unknown,
+        };
+        var sent = status is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog);
+        if (sent && e is RedisTimeoutException)
+        {
+            connection.ReportUnanswered();
+        }
+
+        return new StoreUnavailableException($"Redis did not answer: {FirstLine(e.Message)}", e) { MayHaveBeenDone = sent };
+    }
+
+    private static bool IsPassing(string message) =>
+        message.StartsWith("LOADING", StringComparison.Ordinal) || message.StartsWith("READONLY", StringComparison.Ordinal)
+        || message.StartsWith("TRYAGAIN", StringComparison.Ordinal) || message.StartsWith("CLUSTERDOWN", StringComparison.Ordinal)
+        || message.StartsWith("MASTERDOWN", StringComparison.Ordinal) || message.StartsWith("MOVED", StringComparison.Ordinal)
+        || message.StartsWith("ASK", StringComparison.Ordinal) || message.StartsWith("BUSY", StringComparison.Ordinal)
+        || message.StartsWith("NOSCRIPT", StringComparison.Ordinal) || message.StartsWith("NOREPLICAS", StringComparison.Ordinal);
+
+    // The client adds its whole state behind the first sentence.
+    private static string FirstLine(string message) => message.Split(['\n', '\r', ','], 2)[0];
+}

@@ -1,0 +1,99 @@
+using System.Globalization;
+using AssistantQueue.Store;
+using StackExchange.Redis;
+
+namespace AssistantQueue.Redis;
+
+/// <summary>The claim step on Redis, with the renewal and the end of what it gave.</summary>
+internal sealed class RedisClaim(RedisCaller caller, RedisKeys keys, RedisConnection connection, Func<AssistantQueueOptions> options, TimeProvider time)
+{
+    private const int MaxCharactersAfterFirst = 1024 * 1024;
+
+    // An owner that lived through an outage has renewed its record by then, and is not taken for dead.
+    private static readonly TimeSpan OutageGrace = TimeSpan.FromSeconds(10);
+
+    public async Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken)
+    {
+        var settings = options();
+        var grace = settings.LockDuration / 2 > OutageGrace ? settings.LockDuration / 2 : OutageGrace;
+        var sentAt = time.GetTimestamp();
+        var result = (RedisResult[])(await caller.CallAsync(
+            RedisScript.Claim,
+            request.Partition,
+            [
+                RedisValue.EmptyString, request.WorkerId, request.Token, request.Max, request.FreeSlots, request.Suspects ? "1" : "0",
+                (long)settings.LockDuration.TotalMilliseconds, settings.MaxBatchMessages, settings.MaxBatchCharacters, MaxCharactersAfterFirst,
+                connection.ReachableFor >= grace ? "1" : "0",
+            ],
+            cancellationToken))!;
+        var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, sentAt, cancellationToken)));
+        return new ClaimOutcome(
+            [.. batches.OfType<ClaimedBatch>()],
+            After(result[1]),
+            After(result[2]),
+            (string?)result[3] == "1",
+            (int)result[4],
+            (string[])result[5]!);
+    }
+
+    public IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+    {
+        var arguments = new List<RedisValue>(4 + (3 * leases.Count))
+        {
+            RedisValue.EmptyString, workerId, (long)options().LockDuration.TotalMilliseconds, leases.Count,
+        };
+        foreach (var lease in leases)
+        {
+            arguments.Add(lease.BatchId.Length > 0 ? "run" : "delivery");
+            arguments.Add(lease.ThreadId);
+            arguments.Add(lease.Fence);
+        }
+
+        try
+        {
+            var answers = (string[])caller.Call(RedisScript.Renew, partition, [.. arguments])!;
+            return [.. answers.Select(a => a == "1" ? RenewAnswer.Renewed : RenewAnswer.Lost)];
+        }
+        catch (StoreUnavailableException)
+        {
+            // The owner counts on: it stops by its own clock when this lasts too long.
+            return [.. leases.Select(_ => RenewAnswer.Unknown)];
+        }
+    }
+
+    public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) =>
+        caller.CallAsync(RedisScript.Leave, partition, [RedisValue.EmptyString, workerId], cancellationToken);
+
+    // Null when the messages are not those that were sealed: the lease is somebody else's already.
+    private async Task<ClaimedBatch?> ReadBatchAsync(ClaimRequest request, RedisResult[] batch, long sentAt, CancellationToken cancellationToken)
+    {
+        var thread = (string)batch[0]!;
+        long first = (long)batch[3], last = (long)batch[4], count = (long)batch[5];
+        var entries = (await caller.ReadListAsync(keys[request.Partition].Messages(thread), count, cancellationToken)).Select(RedisEntry.Parse).ToList();
+        if (entries.Count != count || (first != 0 && entries[0].Sequence != first) || entries[^1].Sequence != last)
+        {
+            return null;
+        }
+
+        var attempts = ((string)batch[6]!).Split([' ', ':'], StringSplitOptions.RemoveEmptyEntries);
+        var errors = (string)batch[10]!;
+        var journal = (string)batch[9]!;
+        var conversation = (string[])batch[11]!;
+        return new ClaimedBatch
+        {
+            Lease = new Lease(thread, request.Partition, request.WorkerId, (long)batch[1], (string)batch[2]!, sentAt),
+            FirstSequence = first,
+            LastSequence = last,
+            AttemptedThrough = attempts.Length == 0 ? 0 : long.Parse(attempts[0], CultureInfo.InvariantCulture),
+            FailedAttempts = attempts.Length == 0 ? 0 : int.Parse(attempts[1], CultureInfo.InvariantCulture),
+            Deaths = (int)batch[7],
+            IsTakeover = (string?)batch[8] == "1",
+            Entries = entries,
+            Journal = journal.Length == 0 ? null : journal,
+            Errors = errors.Length == 0 ? [] : errors.Split('\n'),
+            Conversation = conversation.Chunk(2).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal),
+        };
+    }
+
+    private static TimeSpan? After(RedisResult milliseconds) => (long)milliseconds is var ms and >= 0 ? TimeSpan.FromMilliseconds(ms) : null;
+}

@@ -1,0 +1,133 @@
+using System.Globalization;
+using AssistantQueue.Store;
+using StackExchange.Redis;
+
+namespace AssistantQueue.Redis;
+
+/// <summary>The journal and the finishing steps on Redis. Each is repeated with its request id until its outcome is known or its caller's lease is over.</summary>
+internal sealed class RedisFinish
+{
+    private const int MaxGroup = 128;
+    private const int MaxGroupCharacters = 256 * 1024;
+
+    private readonly RedisCaller _caller;
+    private readonly Func<AssistantQueueOptions> _options;
+    private readonly TimeProvider _time;
+    private readonly GroupCommit<(Lease Lease, CompleteWrite Write), FinishAnswer>[] _completions;
+
+    public RedisFinish(RedisCaller caller, RedisKeys keys, Func<AssistantQueueOptions> options, TimeProvider time)
+    {
+        (_caller, _options, _time) = (caller, options, time);
+        _completions = [.. Enumerable.Range(0, keys.Count).Select(partition =>
+            new GroupCommit<(Lease, CompleteWrite), FinishAnswer>(MaxGroup, MaxGroupCharacters, entries => SendCompletionsAsync(partition, entries)))];
+    }
+
+    public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) =>
+        _completions[lease.Partition].AddAsync((lease, write), write.Reply.Length, cancellationToken);
+
+    public async Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken)
+    {
+        // The same journal under the same fence can be written twice, so it needs no request id.
+        var answer = await RepeatAsync(
+            RedisScript.Journal,
+            lease.Partition,
+            [
+                RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, write.Journal, write.IsAdoptable ? "1" : "0",
+                ConversationRetention(_options()), .. Conversation(write.Conversation),
+            ],
+            () => !cancellationToken.IsCancellationRequested,
+            cancellationToken);
+        return Answer((string)answer!) == FinishAnswer.Applied;
+    }
+
+    public Task<FinishAnswer> RetryAsync(Lease lease, RetryWrite write, CancellationToken cancellationToken) =>
+        FinishAsync(RedisScript.Retry, lease, [(long)write.Delay.TotalMilliseconds, write.Attempt, write.Journal, write.IsPosted ? "1" : "0"], cancellationToken);
+
+    public Task<FinishAnswer> ReleaseAsync(Lease lease, ReleaseWrite write, CancellationToken cancellationToken) =>
+        FinishAsync(
+            RedisScript.Release,
+            lease,
+            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", write.Hold ? "1" : "0"],
+            cancellationToken);
+
+    public Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken)
+    {
+        var options = _options();
+        return FinishAsync(
+            RedisScript.Fail,
+            lease,
+            [
+                write.LastSequence is { } last ? last : RedisValue.EmptyString, write.Failure, write.Kind.ToString(), write.OpenDelivery ? "1" : "0",
+                (long)options.ReplyRetention.TotalMilliseconds, ConversationRetention(options), (long)options.FailedRetention.TotalMilliseconds,
+                .. Conversation(write.Conversation),
+            ],
+            cancellationToken);
+    }
+
+    private async Task<FinishAnswer> FinishAsync(string script, Lease lease, RedisValue[] tail, CancellationToken cancellationToken)
+    {
+        RedisValue[] arguments =
+        [
+            RedisValue.EmptyString, Guid.NewGuid().ToString("N"), (long)RedisQueueStore.RequestRetention.TotalMilliseconds,
+            lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, .. tail,
+        ];
+        var answer = await RepeatAsync(script, lease.Partition, arguments, () => !cancellationToken.IsCancellationRequested, cancellationToken);
+        return Answer((string)answer!);
+    }
+
+    private async Task<IReadOnlyList<FinishAnswer>> SendCompletionsAsync(
+        int partition, IReadOnlyList<GroupCommit<(Lease Lease, CompleteWrite Write), FinishAnswer>.Entry> entries)
+    {
+        var options = _options();
+        var arguments = new List<RedisValue>(7 + (8 * entries.Count))
+        {
+            RedisValue.EmptyString,
+            Guid.NewGuid().ToString("N"),
+            (long)RedisQueueStore.RequestRetention.TotalMilliseconds,
+            (long)options.ReplyRetention.TotalMilliseconds,
+            ConversationRetention(options),
+            (long)options.CompletedRetention.TotalMilliseconds,
+            entries.Count,
+        };
+        foreach (var (lease, write) in entries.Select(e => e.Item))
+        {
+            arguments.AddRange(
+            [
+                lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, write.Reply, write.OpenDelivery ? "1" : "0", write.Keep ? "1" : "0",
+                .. Conversation(write.Conversation),
+            ]);
+        }
+
+        var answers = await RepeatAsync(
+            RedisScript.Complete,
+            partition,
+            [.. arguments],
+            () => entries.Any(e => !e.CancellationToken.IsCancellationRequested),
+            CancellationToken.None);
+        return [.. ((string)answers!).Split(' ').Select(Answer)];
+    }
+
+    private async Task<RedisResult> RepeatAsync(string script, int partition, RedisValue[] arguments, Func<bool> isWanted, CancellationToken cancellationToken) =>
+        await Repeat.While(_time, failure => !failure.IsRefusal && isWanted())
+            .ExecuteAsync(async token => await _caller.CallAsync(script, partition, arguments, token), cancellationToken);
+
+    private static IEnumerable<RedisValue> Conversation(IReadOnlyList<KeyValuePair<string, string?>> changes)
+    {
+        yield return changes.Count;
+        foreach (var (name, value) in changes)
+        {
+            yield return value is null ? "-" : "+";
+            yield return name;
+            yield return value ?? "";
+        }
+    }
+
+    private static long ConversationRetention(AssistantQueueOptions options) => (long)(options.ConversationRetention?.TotalMilliseconds ?? 0);
+
+    private static FinishAnswer Answer(string word) => int.Parse(word, CultureInfo.InvariantCulture) switch
+    {
+        1 => FinishAnswer.Applied,
+        0 => FinishAnswer.Lost,
+        _ => FinishAnswer.Vanished,
+    };
+}

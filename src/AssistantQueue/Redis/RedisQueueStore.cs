@@ -1,0 +1,95 @@
+using AssistantQueue.Store;
+
+namespace AssistantQueue.Redis;
+
+/// <summary>The queue's state on Redis: joins the steps. Holds nothing itself but calls under way.</summary>
+internal sealed class RedisQueueStore : IQueueStore
+{
+    /// <summary>How long the outcome of a call is kept for its repetition.</summary>
+    public static readonly TimeSpan RequestRetention = TimeSpan.FromMinutes(10);
+
+    private readonly RedisConnection _connection;
+    private readonly RedisKeys _keys;
+    private readonly RedisEnqueue _enqueue;
+    private readonly RedisClaim _claim;
+    private readonly RedisFinish _finish;
+    private readonly RedisDeliver _deliver;
+    private readonly RedisRead _read;
+    private readonly RedisSubscriptions _subscriptions;
+
+    /// <summary>Creates the store of a queue; prefix and partitions are read once, the rest for each call.</summary>
+    public RedisQueueStore(RedisConnection connection, Func<AssistantQueueOptions> options, TimeProvider time)
+    {
+        var settings = options();
+        _connection = connection;
+        _keys = new RedisKeys(settings.QueuePrefix, settings.Partitions);
+        var caller = new RedisCaller(connection, _keys, settings.QueuePrefix);
+        _enqueue = new RedisEnqueue(caller, _keys, options, time);
+        _claim = new RedisClaim(caller, _keys, connection, options, time);
+        _finish = new RedisFinish(caller, _keys, options, time);
+        _deliver = new RedisDeliver(caller, options, time);
+        _read = new RedisRead(caller, _keys);
+        _subscriptions = new RedisSubscriptions(connection, _keys);
+    }
+
+    public int Partitions => _keys.Count;
+
+    public TimeSpan ReachableFor => _connection.ReachableFor;
+
+    public int PartitionOf(string threadId) => _keys.PartitionOf(threadId);
+
+    public Task<EnqueueOutcome> EnqueueAsync(EnqueueUnit unit, CancellationToken cancellationToken) =>
+        _enqueue.EnqueueAsync(PartitionOf(unit.ThreadId), unit, cancellationToken);
+
+    public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) => _claim.ClaimAsync(request, cancellationToken);
+
+    public IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => _claim.Renew(partition, workerId, leases);
+
+    public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) => _claim.LeaveAsync(partition, workerId, cancellationToken);
+
+    public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
+        _finish.WriteJournalAsync(lease, write, cancellationToken);
+
+    public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) =>
+        _finish.CompleteAsync(lease, write, cancellationToken);
+
+    public Task<FinishAnswer> RetryAsync(Lease lease, RetryWrite write, CancellationToken cancellationToken) =>
+        _finish.RetryAsync(lease, write, cancellationToken);
+
+    public Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken) =>
+        _finish.FailAsync(lease, write, cancellationToken);
+
+    public Task<FinishAnswer> ReleaseAsync(Lease lease, ReleaseWrite write, CancellationToken cancellationToken) =>
+        _finish.ReleaseAsync(lease, write, cancellationToken);
+
+    public Task<DeliveryClaim> ClaimDeliveriesAsync(int partition, string workerId, int max, CancellationToken cancellationToken) =>
+        _deliver.ClaimAsync(partition, workerId, max, cancellationToken);
+
+    public Task<bool> CloseDeliveryAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
+        _deliver.CloseAsync(delivery, abandoned: null, cancellationToken);
+
+    public Task<bool> PostponeDeliveryAsync(OpenDelivery delivery, TimeSpan delay, bool countTry, CancellationToken cancellationToken) =>
+        _deliver.PostponeAsync(delivery, delay, countTry, cancellationToken);
+
+    public Task<bool> AbandonDeliveryAsync(OpenDelivery delivery, FailedBatch failure, CancellationToken cancellationToken) =>
+        _deliver.CloseAsync(delivery, failure, cancellationToken);
+
+    public Task<QueueStatus> GetStatusAsync(CancellationToken cancellationToken) => _read.GetStatusAsync(cancellationToken);
+
+    public Task<ReplyLookup> FindReplyAsync(string threadId, long sequence, CancellationToken cancellationToken) =>
+        _read.FindReplyAsync(PartitionOf(threadId), threadId, sequence, cancellationToken);
+
+    public Task<long?> FindMessageAsync(string threadId, string messageId, CancellationToken cancellationToken) =>
+        _read.FindMessageAsync(PartitionOf(threadId), threadId, messageId, cancellationToken);
+
+    public Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken) =>
+        _read.ReadHistoryAsync(PartitionOf(threadId), threadId, cancellationToken);
+
+    public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
+        _subscriptions.ToThreadAsync(PartitionOf(threadId), threadId, onAnnouncement, cancellationToken);
+
+    public Task<IAsyncDisposable> SubscribeToWakeUpsAsync(string workerId, Action<int, TimeSpan> onWake, CancellationToken cancellationToken) =>
+        _subscriptions.ToWakeUpsAsync(workerId, onWake, cancellationToken);
+
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+}

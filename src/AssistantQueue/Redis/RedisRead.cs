@@ -1,0 +1,79 @@
+using System.Globalization;
+using AssistantQueue.Store;
+using StackExchange.Redis;
+
+namespace AssistantQueue.Redis;
+
+/// <summary>What can be read of a queue: counts, replies, a thread's history.</summary>
+internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
+{
+    private const int MaxHistoryMessages = 1_000;
+
+    public async Task<QueueStatus> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        var sum = new QueueStatus();
+        for (var partition = 0; partition < keys.Count; partition++)
+        {
+            var result = await caller.CallAsync(RedisScript.Status, partition, [RedisValue.EmptyString], cancellationToken);
+            var c = ((string[])result!).Select(s => Math.Max(0, long.Parse(s, CultureInfo.InvariantCulture))).ToArray();
+            var waiting = Math.Min(c[4], Math.Max(0, c[0] - c[1]));
+            sum = sum with
+            {
+                ActiveCount = sum.ActiveCount + c[1],
+                WaitingCount = sum.WaitingCount + waiting,
+                DelayedCount = sum.DelayedCount + Math.Max(0, c[0] - c[1] - waiting),
+                CompletedCount = sum.CompletedCount + c[2],
+                FailedCount = sum.FailedCount + c[3],
+                ActiveThreads = sum.ActiveThreads + c[5],
+                WaitingThreads = sum.WaitingThreads + c[6],
+                DelayedThreads = sum.DelayedThreads + c[7],
+                IsEstimate = sum.IsEstimate || c[8] == 1,
+            };
+        }
+
+        return sum;
+    }
+
+    public async Task<ReplyLookup> FindReplyAsync(int partition, string threadId, long sequence, CancellationToken cancellationToken)
+    {
+        var found = (string)(await caller.CallAsync(RedisScript.FindReply, partition, [RedisValue.EmptyString, threadId, sequence], cancellationToken))!;
+        return found[0] switch
+        {
+            'r' => new ReplyLookup(ReplyState.Replied, Reply: found[2..]),
+            'f' => new ReplyLookup(ReplyState.Failed, Failure: found[2..]),
+            'p' => new ReplyLookup(ReplyState.Pending),
+            _ => new ReplyLookup(ReplyState.Unknown),
+        };
+    }
+
+    public async Task<long?> FindMessageAsync(int partition, string threadId, string messageId, CancellationToken cancellationToken)
+    {
+        var found = (string)(await caller.CallAsync(RedisScript.FindMessage, partition, [RedisValue.EmptyString, threadId, messageId], cancellationToken))!;
+        return found.Length == 0 ? null : long.Parse(found.Split(':')[0], CultureInfo.InvariantCulture);
+    }
+
+    public async Task<ThreadHistory> ReadHistoryAsync(int partition, string threadId, CancellationToken cancellationToken)
+    {
+        var result = (RedisResult[])(await caller.CallAsync(
+            RedisScript.History, partition, [RedisValue.EmptyString, threadId, MaxHistoryMessages], cancellationToken))!;
+        var batch = (string[])result[2]!;
+        return new ThreadHistory(
+            [.. ((string[])result[1]!).Select(Outcome)],
+            batch.Length == 0 ? null : new HistoryBatch(Number(batch[0]), batch[1], Number(batch[2]), Number(batch[3]), FailedAttempts(batch[4])),
+            [.. ((RedisValue[])result[3]!).Select(RedisEntry.Parse)],
+            (long)result[0]);
+    }
+
+    // stamp, kind, first, last, batch, JSON
+    private static HistoryOutcome Outcome(string kept)
+    {
+        var parts = kept.Split(' ', 6);
+        var isReply = parts[1] == "r";
+        return new HistoryOutcome(Number(parts[0]), Number(parts[2]), Number(parts[3]), isReply ? parts[5] : null, isReply ? null : parts[5]);
+    }
+
+    private static int FailedAttempts(string attempts) =>
+        attempts.Split([' ', ':'], StringSplitOptions.RemoveEmptyEntries) is [_, var count, ..] ? int.Parse(count, CultureInfo.InvariantCulture) : 0;
+
+    private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
+}
