@@ -1,0 +1,176 @@
+using System.Text.Json;
+
+namespace AssistantQueue.Emulators;
+
+/// <summary>The emulator's memory of everything it was sent; nothing is ever taken out. Thread-safe.</summary>
+/// <remarks>With a data directory each entry is in <c>openai-ledger.jsonl</c> before the request is answered, so that the ledger outlives a kill.</remarks>
+public sealed class OpenAILedger : IDisposable
+{
+    private readonly Lock gate = new();
+    private readonly StateFile? file;
+    private readonly List<LedgerRequest> requests = [];
+    private readonly List<LedgerRun> runs = [];
+    private readonly List<LedgerMessage> messages = [];
+    private readonly Dictionary<long, int> requestAt = [];
+    private readonly Dictionary<string, int> runAt = [];
+    private readonly Dictionary<string, string> keys = [];
+    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long last;
+
+    internal OpenAILedger(string? directory)
+    {
+        if (directory is null)
+        {
+            return;
+        }
+
+        file = new StateFile(Path.Combine(directory, "openai-ledger.jsonl"));
+        foreach (var line in file.ReadAll())
+        {
+            Apply(line.Deserialize(LedgerJson.Default.LedgerEntry) ?? throw new JsonException("An empty line in the ledger."));
+        }
+    }
+
+    /// <summary>Takes a copy of everything up to now.</summary>
+    /// <returns>The copy, with the thread keys resolved.</returns>
+    public LedgerSnapshot Snapshot()
+    {
+        lock (gate)
+        {
+            return new LedgerSnapshot
+            {
+                Requests = [.. requests],
+                Runs = [.. runs.Select(r => r with { ThreadKey = KeyUnderLock(r.ThreadKey) })],
+                Messages = [.. messages.Select(m => m with
+                {
+                    ThreadKey = KeyUnderLock(m.ThreadKey),
+                    Kept = m.RunId is null || (runAt.TryGetValue(m.RunId, out var at) && runs[at].Kept),
+                })],
+            };
+        }
+    }
+
+    /// <summary>Waits until the ledger is as a test wants it, looking after each change.</summary>
+    /// <param name="condition">What to wait for.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>The first copy that fulfils the condition.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled before.</exception>
+    public async Task<LedgerSnapshot> WaitForAsync(Func<LedgerSnapshot, bool> condition, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(condition);
+        while (true)
+        {
+            Task wait;
+            lock (gate)
+            {
+                wait = changed.Task;
+            }
+
+            if (Snapshot() is var now && condition(now))
+            {
+                return now;
+            }
+
+            await wait.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            file?.Dispose();
+        }
+    }
+
+    internal long Arrived(LedgerRequest request) => Write(sequence => new() { Request = request with { Sequence = sequence } });
+
+    internal void Answered(long sequence, DateTimeOffset at, int? status, string? error, string? fault, string? runId) => Write(_ =>
+        new() { Request = requests[requestAt[sequence]] with { AnsweredAt = at, Status = status, Error = error, Fault = fault, RunId = runId } });
+
+    internal void RunAccepted(LedgerRun run, IEnumerable<LedgerMessage> newMessages)
+    {
+        Write(sequence => new() { Run = run with { Sequence = sequence } });
+        MessagesAccepted(newMessages);
+    }
+
+    internal void MessagesAccepted(IEnumerable<LedgerMessage> newMessages)
+    {
+        foreach (var message in newMessages)
+        {
+            Write(sequence => new() { Message = message with { Sequence = sequence } });
+        }
+    }
+
+    internal void RunStarted(string id, DateTimeOffset at) => Write(_ => new() { Run = runs[runAt[id]] with { StartedAt = at, Status = "in_progress" } });
+
+    internal void RunIs(string id, string status) => Write(_ => new() { Run = runs[runAt[id]] with { Status = status } });
+
+    internal void OutputsGiven(string id, IReadOnlyDictionary<string, string> outputs) => Write(_ =>
+        new() { Run = runs[runAt[id]] with { ToolOutputs = (runs[runAt[id]].ToolOutputs ?? new Dictionary<string, string>()).Concat(outputs).GroupBy(p => p.Key).ToDictionary(g => g.Key, g => g.Last().Value) } });
+
+    internal void InputKept(string id) => Write(_ => new() { Run = runs[runAt[id]] with { Kept = true } });
+
+    internal void RunEnded(string id, DateTimeOffset at, string status, bool kept) => Write(sequence =>
+        new() { Run = runs[runAt[id]] with { EndedAt = at, EndSequence = sequence, Status = status, Kept = kept } });
+
+    private long Write(Func<long, LedgerEntry> make)
+    {
+        TaskCompletionSource before;
+        long sequence;
+        lock (gate)
+        {
+            sequence = last + 1;
+            var entry = make(sequence);
+            file?.Append([.. JsonSerializer.SerializeToUtf8Bytes(entry, LedgerJson.Default.LedgerEntry), (byte)'\n']);
+            Apply(entry);
+            last = sequence;
+            before = changed;
+            changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        before.SetResult();
+        return sequence;
+    }
+
+    private void Apply(LedgerEntry entry)
+    {
+        if (entry.Request is { } request)
+        {
+            last = Math.Max(last, request.Sequence);
+            Put(requests, requestAt, request.Sequence, request);
+        }
+        else if (entry.Run is { } run)
+        {
+            last = Math.Max(last, Math.Max(run.Sequence, run.EndSequence ?? 0));
+            Put(runs, runAt, run.Id, run);
+            if (run.Metadata?.GetValueOrDefault("thread_key") is { } key)
+            {
+                keys[run.ThreadKey] = key;
+            }
+        }
+        else if (entry.Message is { } message)
+        {
+            last = Math.Max(last, message.Sequence);
+            messages.Add(message);
+        }
+    }
+
+    /// <summary>The app's name for a thread, conversation or first response, once any run has told it.</summary>
+    private string KeyUnderLock(string id) => keys.GetValueOrDefault(id, id);
+
+    private static void Put<TKey, T>(List<T> list, Dictionary<TKey, int> index, TKey key, T value)
+        where TKey : notnull
+    {
+        if (index.TryGetValue(key, out var at))
+        {
+            list[at] = value;
+        }
+        else
+        {
+            index[key] = list.Count;
+            list.Add(value);
+        }
+    }
+}

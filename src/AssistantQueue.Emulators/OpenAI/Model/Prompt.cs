@@ -1,0 +1,31 @@
+namespace AssistantQueue.Emulators;
+
+/// <summary>Who speaks in one turn.</summary>
+internal enum TurnKind
+{
+    User,
+    Assistant,
+    System,
+    Call,
+    Output,
+}
+
+/// <summary>One entry of the conversation as the model sees it.</summary>
+/// <param name="Kind">Who speaks.</param>
+/// <param name="Text">The text, the arguments of a call, or a tool's output.</param>
+/// <param name="Fresh">Whether it came with the present request.</param>
+/// <param name="CallId">The call's id.</param>
+/// <param name="Name">The function's name.</param>
+internal sealed record Turn(TurnKind Kind, string Text, bool Fresh = false, string? CallId = null, string? Name = null);
+
+/// <summary>What the model gets.</summary>
+internal sealed record Prompt(IReadOnlyList<Turn> Turns, string? Instructions, IReadOnlySet<string> Tools, bool ParallelCalls, bool Commands)
+{
+    public int Tokens => Turns.Sum(t => EchoModel.Tokens(t.Text)) + EchoModel.Tokens(Instructions ?? "");
+}
+
+/// <summary>A function that the model wants called.</summary>
+internal sealed record WantedCall(string Name, string Arguments);
+
+/// <summary>What the model answers: calls, or a text; and how it wants to misbehave.</summary>
+internal sealed record ModelAnswer(string Text, IReadOnlyList<WantedCall> Calls, TimeSpan? Latency = null, string? FailCode = null, bool Refused = false, bool Incomplete = false);
