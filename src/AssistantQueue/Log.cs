@@ -17,4 +17,13 @@ internal static partial class Log
 
     [LoggerMessage(603, LogLevel.Information, "Queue '{Queue}' has its {Connection} connection to Redis at {EndPoint} back.")]
     public static partial void RedisRestored(ILogger logger, string queue, string endPoint, string connection);
+
+    [LoggerMessage(700, LogLevel.Error, "Queue '{Queue}' keeps its settings: the changed ones are bad. {Faults}")]
+    public static partial void SettingsRejected(ILogger logger, string queue, string faults);
+
+    [LoggerMessage(701, LogLevel.Warning, "{Setting} is not a setting of AssistantQueue and has no effect; is it misspelt?")]
+    public static partial void UnknownSetting(ILogger logger, string setting);
+
+    [LoggerMessage(702, LogLevel.Information, "Queue '{Queue}' only produces in this process (RunWorker is false or ProducerOnly() was called).")]
+    public static partial void ProducesOnly(ILogger logger, string queue);
 }

@@ -118,6 +118,9 @@ public sealed class AssistantQueueOptions
     /// <summary>Gets or sets how long a reply or failure is offered to handlers that fail before it goes to the failed store.</summary>
     /// <value>The default is 24 hours.</value>
     public TimeSpan DeliveryMaxAge { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>What could not be read from the configuration; told together with the validator's faults.</summary>
+    internal IList<string> Faults { get; } = [];
 }
 
 /// <summary>The pause between attempts, with the meaning of Polly's retry options.</summary>

@@ -65,9 +65,9 @@ internal sealed class RedisConnection : IAsyncDisposable
         return new(queueName, async () => await ConnectionMultiplexer.ConnectAsync(options), isOwn: true, connectTimeout, time, logger);
     }
 
-    /// <summary>The app's own multiplexer, which is never disposed here.</summary>
-    public static RedisConnection Given(string queueName, IConnectionMultiplexer multiplexer, TimeSpan connectTimeout, TimeProvider time, ILogger logger) =>
-        new(queueName, () => Task.FromResult(multiplexer), isOwn: false, connectTimeout, time, logger);
+    /// <summary>The app's own multiplexer, which is never disposed here. Making it may fail and is tried again then.</summary>
+    public static RedisConnection Given(string queueName, Func<IConnectionMultiplexer> multiplexer, TimeSpan connectTimeout, TimeProvider time, ILogger logger) =>
+        new(queueName, () => Task.FromResult(multiplexer()), isOwn: false, connectTimeout, time, logger);
 
     /// <summary>Begins to connect, once; never throws, never waits.</summary>
     public void Start()
@@ -158,8 +158,9 @@ internal sealed class RedisConnection : IAsyncDisposable
 
                 return;
             }
-            catch (Exception e) when (e is RedisException or TimeoutException or IOException or ArgumentException or InvalidOperationException)
+            catch (Exception e)
             {
+                // Anything: the app's own factory may be what throws. The host runs on, and callers get the reason.
                 _lastError = e.Message;
                 MarkBreak();
                 Log.RedisUnreachable(_logger, _queueName, Where(), e.Message);
@@ -257,7 +258,7 @@ internal sealed class RedisConnection : IAsyncDisposable
 
     private string Why() => _lastError is { } error ? $"; the last error was {error}" : "";
 
-    private static string Name(EndPoint? endPoint) => endPoint switch
+    internal static string Name(EndPoint? endPoint) => endPoint switch
     {
         DnsEndPoint dns => $"{dns.Host}:{dns.Port}",
         null => "?",

@@ -1,0 +1,34 @@
+using AssistantQueue.Redis;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue;
+
+/// <summary>One queue's part of the host: connects in the background and, unless this process only produces, runs the worker. Made before settings are checked, so it looks at them only when it starts.</summary>
+internal sealed class QueueHost(QueueRegistration registration, IServiceProvider services) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue");
+        var options = services.GetRequiredKeyedService<CurrentOptions>(registration.Name).Value;
+        foreach (var section in registration.SectionsIn(services.GetService<IConfiguration>()))
+        {
+            foreach (var setting in SettingsBinder.UnknownNames(section))
+            {
+                Log.UnknownSetting(logger, setting);
+            }
+        }
+
+        services.GetRequiredKeyedService<RedisConnection>(registration.Name).Start();
+        if (!options.RunWorker)
+        {
+            Log.ProducesOnly(logger, registration.Name);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

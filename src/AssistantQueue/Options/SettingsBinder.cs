@@ -1,0 +1,75 @@
+using System.Globalization;
+using Microsoft.Extensions.Configuration;
+
+namespace AssistantQueue;
+
+/// <summary>Puts a configuration section's values into the options; what can't be read becomes a fault of the options, so that all faults are told at once.</summary>
+internal static class SettingsBinder
+{
+    private static readonly Dictionary<string, Type> Settings = typeof(AssistantQueueOptions).GetProperties()
+        .Where(p => p.PropertyType != typeof(BackoffOptions))
+        .Select(p => (p.Name, p.PropertyType))
+        .Concat(typeof(BackoffOptions).GetProperties().Select(p => ($"{nameof(AssistantQueueOptions.Backoff)}:{p.Name}", p.PropertyType)))
+        .ToDictionary(p => p.Item1, p => Nullable.GetUnderlyingType(p.Item2) ?? p.Item2, StringComparer.OrdinalIgnoreCase);
+
+    public static void Bind(IConfiguration section, AssistantQueueOptions options)
+    {
+        try
+        {
+            section.Bind(options);
+            CheckTimes(section, options);
+        }
+        catch (InvalidOperationException)
+        {
+            // Binding stops at the first value that it can't read; one by one the others are read, and each bad one is told.
+            BindOneByOne(section, options);
+        }
+    }
+
+    /// <summary>The values directly in the section that are no settings, most likely misspelt; sections inside it belong to others.</summary>
+    public static IEnumerable<string> UnknownNames(IConfiguration section) => section.GetChildren()
+        .Where(child => child.Value is not null && !Settings.ContainsKey(child.Key))
+        .Select(child => child.Path);
+
+    private static void BindOneByOne(IConfiguration section, AssistantQueueOptions options)
+    {
+        foreach (var (key, value) in Values(section))
+        {
+            try
+            {
+                new ConfigurationBuilder().AddInMemoryCollection([new(key, value)]).Build().Bind(options);
+            }
+            catch (InvalidOperationException)
+            {
+                options.Faults.Add($"{PathOf(section, key)} is '{value}'; it must be {Expected(Settings[key])}");
+            }
+        }
+
+        CheckTimes(section, options);
+    }
+
+    // "10" is ten days to .NET: a trap that nobody means.
+    private static void CheckTimes(IConfiguration section, AssistantQueueOptions options)
+    {
+        foreach (var (key, value) in Values(section))
+        {
+            if (Settings[key] == typeof(TimeSpan) && int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number != 0)
+            {
+                options.Faults.Add($"{PathOf(section, key)} is '{value}', which means {value} days; write {TimeSpan.FromSeconds(number)} for seconds, or {number}.00:00:00 if days are meant");
+            }
+        }
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Values(IConfiguration section) => Settings.Keys
+        .Select(key => new KeyValuePair<string, string?>(key, section[key]))
+        .Where(pair => pair.Value is not null)!;
+
+    private static string PathOf(IConfiguration section, string key) =>
+        section is IConfigurationSection { Path: var path } ? $"{path}:{key}" : key;
+
+    private static string Expected(Type type) =>
+        type == typeof(TimeSpan) ? "a time as [days.]hours:minutes:seconds, for example 00:00:10"
+        : type == typeof(bool) ? "true or false"
+        : type.IsEnum ? string.Join(" or ", Enum.GetNames(type))
+        : "a whole number";
+}
