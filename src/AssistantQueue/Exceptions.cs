@@ -57,3 +57,19 @@ public sealed class LeaseLostException(string threadId, long fence)
     /// <summary>Gets the fence that is no longer valid.</summary>
     public long Fence { get; } = fence;
 }
+
+/// <summary>The thread is busy with another batch. Nothing was changed.</summary>
+public sealed class ThreadBusyException(string threadId)
+    : AssistantQueueException($"Thread '{threadId}' is busy with another batch. Nothing was changed; try again when its run has ended.")
+{
+    /// <summary>Gets the thread.</summary>
+    public string ThreadId { get; } = threadId;
+}
+
+/// <summary>The batch isn't in the failed store: it never failed, was retried or discarded, or its time is over.</summary>
+public sealed class FailedBatchNotFoundException(string batchId)
+    : AssistantQueueException($"Batch '{batchId}' is not in the failed store: it never failed, was retried or discarded, or is older than FailedRetention.")
+{
+    /// <summary>Gets the batch.</summary>
+    public string BatchId { get; } = batchId;
+}

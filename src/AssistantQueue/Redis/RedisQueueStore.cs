@@ -30,7 +30,10 @@ internal sealed class RedisQueueStore : IQueueStore
         _deliver = new RedisDeliver(caller, options, time);
         _read = new RedisRead(caller, _keys);
         _subscriptions = new RedisSubscriptions(connection, _keys);
+        Failed = new RedisFailed(caller, _keys, time);
     }
+
+    public IFailedStore Failed { get; }
 
     public int Partitions => _keys.Count;
 

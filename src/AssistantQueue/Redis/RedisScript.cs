@@ -38,6 +38,16 @@ internal static class RedisScript
 
     public static string FindMessage { get; } = Load("find-message");
 
+    public static string FailedList { get; } = Load("failed-list");
+
+    public static string FailedRead { get; } = Load("failed-read");
+
+    public static string FailedEdit { get; } = Load("failed-edit");
+
+    public static string FailedDiscard { get; } = Load("failed-discard");
+
+    public static string FailedRetry { get; } = Load("failed-retry");
+
     public static string History { get; } = Load("history");
 
     private static string Load(string name)

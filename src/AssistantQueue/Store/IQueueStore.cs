@@ -10,6 +10,9 @@ internal interface IQueueStore : IAsyncDisposable
 {
     int Partitions { get; }
 
+    /// <summary>The failed store, for operators.</summary>
+    IFailedStore Failed { get; }
+
     int PartitionOf(string threadId);
 
     /// <summary>How long the store has been reachable without a break; what a process sees at its start counts as for ever.</summary>

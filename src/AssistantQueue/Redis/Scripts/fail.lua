@@ -41,7 +41,7 @@ local mine = owned(thread, worker, fence, batch)
 if mine ~= 1 then return text(mine) end
 
 local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
-local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts')
+local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts', 'journal')
 local first, last, sealed = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
 local entries, count = redis.call('LRANGE', messages, 0, sealed - 1), sealed
 if ARGV[8] ~= '' and tonumber(ARGV[8]) < last then
@@ -65,6 +65,7 @@ write_conversation(thread, 15, tonumber(ARGV[13]))
 local stamp = stamp_of(thread, fence)
 keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
 local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n', 1, count), tonumber(ARGV[14]), 10000)
+redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', h[5] or '')
 redis.call('HINCRBY', counters, 'pending', -count)
 redis.call('HINCRBY', counters, 'active', -sealed)
 redis.call('HINCRBY', counters, 'failed', count - gone)

@@ -1,0 +1,134 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using AssistantQueue.Store;
+using Microsoft.Extensions.AI;
+
+namespace AssistantQueue.Admin;
+
+/// <summary>The operator's view of the failed store.</summary>
+internal sealed class AssistantQueueAdmin(IFailedStore failed) : IAssistantQueueAdmin
+{
+    public async IAsyncEnumerable<FailedBatch> ListFailedAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        await foreach (var json in failed.ListAsync(cancellationToken))
+        {
+            yield return Batch(json);
+        }
+    }
+
+    public async Task<FailedBatchDetails?> GetFailedAsync(string batchId, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(batchId);
+        if (await failed.ReadAsync(batchId, cancellationToken) is not { } entry)
+        {
+            return null;
+        }
+
+        var journal = Journal(entry);
+        return new FailedBatchDetails(
+            Batch(entry.Failure),
+            [.. entry.Messages.Select(Message)],
+            journal.PostedThrough,
+            journal.IsOutcomeUnknown);
+    }
+
+    public async Task RetryFailedAsync(string batchId, CancellationToken cancellationToken = default)
+    {
+        var entry = await FindAsync(batchId, cancellationToken);
+        var journal = Journal(entry);
+        if (!journal.IsOutcomeUnknown)
+        {
+            journal.BeginNextAttempt();
+        }
+
+        // An operator's retry has a run's whole time before it.
+        journal.StartedAt = default;
+        var answer = await failed.RetryAsync(entry, JsonSerializer.Serialize(journal, StoreJson.Journal), cancellationToken);
+        Check(answer, entry);
+    }
+
+    public async Task DiscardFailedAsync(string batchId, CancellationToken cancellationToken = default)
+    {
+        var entry = await FindAsync(batchId, cancellationToken);
+        Check(await failed.DiscardAsync(entry, cancellationToken), entry);
+    }
+
+    public async Task EditFailedAsync(string batchId, string messageId, string text, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(text);
+        ArgumentException.ThrowIfNullOrEmpty(messageId);
+        var entry = await FindAsync(batchId, cancellationToken);
+        var journal = Journal(entry);
+        var at = entry.Messages.ToList().FindIndex(m => Body(m) is { } body && body.MessageId == messageId);
+        if (at < 0)
+        {
+            throw new ArgumentException($"Batch '{batchId}' has no message '{messageId}' whose text could be replaced.", nameof(messageId));
+        }
+
+        if (entry.Messages[at].Sequence <= journal.PostedThrough || journal.IsOutcomeUnknown)
+        {
+            throw new InvalidOperationException(
+                $"The API {(journal.IsOutcomeUnknown ? "may have" : "has")} message '{messageId}' already; a change here could no longer reach it. Retry or discard the batch, or send a new message.");
+        }
+
+        var edited = Body(entry.Messages[at])! with { Text = text, Contents = null };
+        var messages = entry.Messages.ToList();
+        messages[at] = messages[at] with { Body = JsonSerializer.Serialize(edited, StoreJson.Message) };
+        Check(await failed.EditAsync(entry, messages, cancellationToken), entry);
+    }
+
+    private async Task<FailedEntry> FindAsync(string batchId, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(batchId);
+        return await failed.ReadAsync(batchId, cancellationToken) ?? throw new FailedBatchNotFoundException(batchId);
+    }
+
+    private static void Check(FailedAnswer answer, FailedEntry entry)
+    {
+        switch (answer)
+        {
+            case FailedAnswer.Busy:
+                throw new ThreadBusyException(Batch(entry.Failure).ThreadId);
+            case FailedAnswer.Missing:
+                throw new FailedBatchNotFoundException(entry.BatchId);
+        }
+    }
+
+    private static FailedBatch Batch(string json) =>
+        JsonSerializer.Deserialize(json, StoreJson.Failure) ?? throw new JsonException("A failed batch is null.");
+
+    private static RunJournal Journal(FailedEntry entry)
+    {
+        try
+        {
+            return entry.Journal is { } json ? JsonSerializer.Deserialize(json, StoreJson.Journal) ?? new RunJournal() : new RunJournal();
+        }
+        catch (JsonException)
+        {
+            // A journal that can't be read is why the batch failed; what the API has can't be known from it.
+            return new RunJournal();
+        }
+    }
+
+    private static StoredMessage? Body(StoredEntry entry)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(entry.Body, StoreJson.Message);
+        }
+        catch (JsonException)
+        {
+            // A corrupt entry keeps its bytes; see Message.
+            return null;
+        }
+    }
+
+    // What can't be read is shown as it lies there.
+    private static BatchMessage Message(StoredEntry entry) => Body(entry)?.ToBatchMessage(entry) ?? new BatchMessage
+    {
+        Sequence = entry.Sequence,
+        MessageId = "",
+        Contents = [new TextContent(entry.Body)],
+        EnqueuedAt = entry.StoredAt,
+    };
+}
