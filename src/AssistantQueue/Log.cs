@@ -6,6 +6,130 @@ namespace AssistantQueue;
 /// <remarks>Message texts and credentials are never logged.</remarks>
 internal static partial class Log
 {
+    // 2xx: claim
+
+    [LoggerMessage(200, LogLevel.Information, "Queue '{Queue}': worker {WorkerId} starts on {Partitions} partition(s).")]
+    public static partial void WorkerStarting(ILogger logger, string queue, string workerId, int partitions);
+
+    [LoggerMessage(201, LogLevel.Information, "Queue '{Queue}': worker {WorkerId} stopped.")]
+    public static partial void WorkerStopped(ILogger logger, string queue, string workerId);
+
+    [LoggerMessage(202, LogLevel.Warning, "Queue '{Queue}': the shutdown time is nearly over; {Runs} run(s) and {Deliveries} delivery(ies) are given back.")]
+    public static partial void WorkerLeaving(ILogger logger, string queue, int runs, int deliveries);
+
+    [LoggerMessage(203, LogLevel.Error, "Partition {Partition}: Redis does not answer; the claim is repeated until it does. Said once a minute.")]
+    public static partial void ClaimUnanswered(ILogger logger, int partition, Exception exception);
+
+    [LoggerMessage(204, LogLevel.Error, "Partition {Partition}: claiming failed and is tried again. Said once a minute.")]
+    public static partial void ClaimFailed(ILogger logger, int partition, Exception exception);
+
+    [LoggerMessage(205, LogLevel.Error, "Queue '{Queue}': subscribing to wake-ups failed; new threads are seen a few seconds late until it works.")]
+    public static partial void SubscribeFailed(ILogger logger, string queue, Exception exception);
+
+    [LoggerMessage(206, LogLevel.Error, "Partition {Partition}: renewing {Leases} lease(s) failed; runs whose lease can't be proved are stopped. Said once a minute.")]
+    public static partial void RenewFailed(ILogger logger, int partition, int leases, Exception exception);
+
+    [LoggerMessage(207, LogLevel.Warning, "Thread '{ThreadId}': the lease with fence {Fence} is somebody else's now; its work stops here.")]
+    public static partial void LeaseLost(ILogger logger, string threadId, long fence);
+
+    [LoggerMessage(208, LogLevel.Warning, "Thread '{ThreadId}': the lease with fence {Fence} can't be proved any more; its work stops here.")]
+    public static partial void LeaseUnproven(ILogger logger, string threadId, long fence);
+
+    [LoggerMessage(209, LogLevel.Warning, "Queue '{Queue}': worker {WorkerId} could not say goodbye to Redis; its record ends by itself.")]
+    public static partial void LeaveFailed(ILogger logger, string queue, string workerId, Exception exception);
+
+    [LoggerMessage(210, LogLevel.Error, "Thread '{ThreadId}': its keys hold something that the queue did not write; it is looked at again in a minute. Remove what is foreign, or use another QueuePrefix.")]
+    public static partial void ForeignThread(ILogger logger, string threadId);
+
+    // 3xx: run
+
+    [LoggerMessage(300, LogLevel.Information, "Thread '{ThreadId}': batch {BatchId} (fence {Fence}, attempt {Attempt}, {Messages} message(s), taken over: {IsTakeover}) is run.")]
+    public static partial void RunStarting(ILogger logger, string threadId, string batchId, long fence, int attempt, int messages, bool isTakeover);
+
+    [LoggerMessage(301, LogLevel.Error, "Thread '{ThreadId}': the backend did not stop following batch {BatchId} within {Time} after it was told to; it is left behind.")]
+    public static partial void BackendDoesNotStop(ILogger logger, string threadId, string batchId, TimeSpan time);
+
+    [LoggerMessage(302, LogLevel.Warning, "Thread '{ThreadId}': the run of batch {BatchId} could not be cancelled at the API; the next attempt looks at it first.")]
+    public static partial void CancelFailed(ILogger logger, string threadId, string batchId, Exception exception);
+
+    [LoggerMessage(303, LogLevel.Warning, "Thread '{ThreadId}': the journal of batch {BatchId} is not written yet; repeated while the lease holds.")]
+    public static partial void JournalUnanswered(ILogger logger, string threadId, string batchId, Exception exception);
+
+    [LoggerMessage(304, LogLevel.Error, "Queue '{Queue}': the backend is paused for {Pause}; nothing is lost or counted as failed. Thread '{ThreadId}' was told: {Error} Check key, endpoint, model and quota. Said once a minute.")]
+    public static partial void BackendPaused(ILogger logger, string queue, TimeSpan pause, string threadId, string error);
+
+    [LoggerMessage(305, LogLevel.Information, "Queue '{Queue}': the backend works again.")]
+    public static partial void BackendResumed(ILogger logger, string queue);
+
+    [LoggerMessage(306, LogLevel.Warning, "Thread '{ThreadId}' was written by a newer version ({Version}) of the library; it is held for a worker that knows it. Said once a minute.")]
+    public static partial void NewerVersion(ILogger logger, string threadId, int version);
+
+    [LoggerMessage(307, LogLevel.Error, "Thread '{ThreadId}': batch {BatchId} broke an assumption of the worker; it goes on when its lease ends.")]
+    public static partial void BatchBroken(ILogger logger, string threadId, string batchId, Exception exception);
+
+    // 4xx: finish
+
+    [LoggerMessage(400, LogLevel.Information, "Thread '{ThreadId}': batch {BatchId} ({Messages} message(s)) was answered at attempt {Attempt} after {Duration}.")]
+    public static partial void BatchCompleted(ILogger logger, string threadId, string batchId, int messages, int attempt, TimeSpan duration);
+
+    [LoggerMessage(401, LogLevel.Warning, "Thread '{ThreadId}': attempt {Attempt} of batch {BatchId} failed and is repeated in {Delay}: {Error}")]
+    public static partial void BatchRetrying(ILogger logger, string threadId, string batchId, int attempt, TimeSpan delay, string error, Exception? exception);
+
+    [LoggerMessage(402, LogLevel.Error, "Thread '{ThreadId}': batch {BatchId} ({Messages} message(s)) was given up ({Kind}) and lies in the failed store: {Error}")]
+    public static partial void BatchFailed(ILogger logger, string threadId, string batchId, FailureKind kind, int messages, string error);
+
+    [LoggerMessage(403, LogLevel.Debug, "Thread '{ThreadId}': batch {BatchId} was given back ({Reason}), due in {Delay}.")]
+    public static partial void BatchReleased(ILogger logger, string threadId, string batchId, string reason, TimeSpan delay);
+
+    [LoggerMessage(404, LogLevel.Information, "Thread '{ThreadId}': batch {BatchId} has to wait {Delay}: {Error}")]
+    public static partial void BatchGivenBack(ILogger logger, string threadId, string batchId, TimeSpan delay, string error);
+
+    [LoggerMessage(405, LogLevel.Error, "Thread '{ThreadId}' is gone from Redis while batch {BatchId} was run: Redis lost its data. Run {RunId} and its reply ({Characters} characters) are handed to this host's handlers once.")]
+    public static partial void ThreadVanished(ILogger logger, string threadId, string batchId, string? runId, int characters);
+
+    [LoggerMessage(406, LogLevel.Warning, "Thread '{ThreadId}': the result of batch {BatchId} was not written, fence {Fence} is no longer the newest; the next owner decides.")]
+    public static partial void FinishRefused(ILogger logger, string threadId, string batchId, long fence);
+
+    [LoggerMessage(407, LogLevel.Error, "Redis does not answer; results are kept in memory and written when it does, while nobody else has the thread. Said once a minute.")]
+    public static partial void FinishUnanswered(ILogger logger, Exception exception);
+
+    [LoggerMessage(408, LogLevel.Warning, "Thread '{ThreadId}': the host stopped before batch {BatchId} ({Outcome}) could be written; the next owner takes it when the lease ends.")]
+    public static partial void FinishLeft(ILogger logger, string threadId, string batchId, string outcome);
+
+    [LoggerMessage(409, LogLevel.Warning, "Thread '{ThreadId}': the reply of batch {BatchId} has content parts that can't be stored; its text is kept.")]
+    public static partial void ReplyContentsDropped(ILogger logger, string threadId, string batchId, Exception exception);
+
+    // 5xx: deliver
+
+    [LoggerMessage(500, LogLevel.Debug, "Thread '{ThreadId}': batch {BatchId} was delivered.")]
+    public static partial void Delivered(ILogger logger, string threadId, string batchId);
+
+    [LoggerMessage(501, LogLevel.Warning, "Thread '{ThreadId}': a handler failed with batch {BatchId} (try {Try}); it is delivered again in {Delay}.")]
+    public static partial void DeliveryPostponed(ILogger logger, string threadId, string batchId, int @try, TimeSpan delay, Exception exception);
+
+    [LoggerMessage(502, LogLevel.Error, "Thread '{ThreadId}': batch {BatchId} could not be delivered for {Age} and lies in the failed store.")]
+    public static partial void DeliveryAbandoned(ILogger logger, string threadId, string batchId, TimeSpan age, Exception exception);
+
+    [LoggerMessage(503, LogLevel.Warning, "Thread '{ThreadId}': the delivery of batch {BatchId} is somebody else's now; it may reach handlers again.")]
+    public static partial void DeliveryLeaseEnded(ILogger logger, string threadId, string batchId);
+
+    [LoggerMessage(504, LogLevel.Error, "Partition {Partition}: looking for deliveries failed and is tried again. Said once a minute.")]
+    public static partial void DeliveryClaimFailed(ILogger logger, int partition, Exception exception);
+
+    [LoggerMessage(505, LogLevel.Warning, "Thread '{ThreadId}': Redis does not answer; what became of the delivery of batch {BatchId} is not written yet.")]
+    public static partial void DeliveryUnanswered(ILogger logger, string threadId, string batchId, Exception exception);
+
+    [LoggerMessage(506, LogLevel.Error, "Thread '{ThreadId}': a handler failed when it was told about a failed attempt of batch {BatchId}; it is not told again.")]
+    public static partial void RetryingHandlerFailed(ILogger logger, string threadId, string batchId, Exception exception);
+
+    [LoggerMessage(507, LogLevel.Error, "Thread '{ThreadId}': batch {BatchId} is gone from Redis and a handler failed with it; it can't be delivered again.")]
+    public static partial void UnstoredDeliveryFailed(ILogger logger, string threadId, string batchId, Exception exception);
+
+    [LoggerMessage(508, LogLevel.Error, "Thread '{ThreadId}': the delivery of batch {BatchId} broke an assumption of the worker; it is repeated when its lease ends.")]
+    public static partial void DeliveryBroken(ILogger logger, string threadId, string batchId, Exception exception);
+
+    // 6xx: Redis
+
     [LoggerMessage(600, LogLevel.Information, "Queue '{Queue}' is connected to Redis at {EndPoint}.")]
     public static partial void RedisConnected(ILogger logger, string queue, string endPoint);
 

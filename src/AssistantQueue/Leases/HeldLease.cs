@@ -1,0 +1,125 @@
+using AssistantQueue.Store;
+
+namespace AssistantQueue.Leases;
+
+/// <summary>A lease that this process holds: whether it can still be proved, and a token that ends when it can't. Thread-safe.</summary>
+#pragma warning disable CA1001 // The token source has no timer, and the renewer may still end it while the lease's work is being left: not disposed.
+internal sealed class HeldLease
+#pragma warning restore CA1001
+{
+    private readonly TimeProvider _time;
+    private readonly Func<TimeSpan> _lockDuration;
+    private readonly CancellationTokenSource _ended = new();
+    private readonly Lock _sync = new();
+    private TaskCompletionSource _changed = NewSignal();
+    private long _provenAt;
+    private bool _lost;
+
+    public HeldLease(Lease lease, TimeProvider time, Func<TimeSpan> lockDuration)
+    {
+        Lease = lease;
+        _time = time;
+        _lockDuration = lockDuration;
+        _provenAt = lease.ProvenAt;
+    }
+
+    /// <summary>The lease as it was claimed.</summary>
+    public Lease Lease { get; }
+
+    /// <summary>The lease with the time of its last proof.</summary>
+    public Lease Current => Lease with { ProvenAt = Volatile.Read(ref _provenAt) };
+
+    /// <summary>Ends for good when the lease is lost, or could not be proved for too long: what runs under it stops.</summary>
+    public CancellationToken Ended => _ended.Token;
+
+    /// <summary>Whether the store said that the lease is somebody else's.</summary>
+    public bool IsLost
+    {
+        get
+        {
+            lock (_sync)
+            {
+                return _lost;
+            }
+        }
+    }
+
+    /// <summary>Whether a finishing step is under way: its own answer says what became of the lease, a renewal's would only be its shadow.</summary>
+    public volatile bool IsFinishing;
+
+    /// <summary>Whether the lease holds by this process' own clock, counted from before the last good renewal was sent.</summary>
+    /// <remarks>Asked before each write and each call to the API: it also holds when the timer's thread did not run.</remarks>
+    public bool IsProven => !IsLost && Remaining > TimeSpan.Zero;
+
+    /// <summary>How long the lease can be used without another proof.</summary>
+    public TimeSpan Remaining => UsableFor(_lockDuration()) - _time.GetElapsedTime(Volatile.Read(ref _provenAt));
+
+    /// <summary>How much of a lease is used: all but 2 s (short leases of tests: all but a fifth), so that the owner stops before anybody may begin.</summary>
+    public static TimeSpan UsableFor(TimeSpan lockDuration)
+    {
+        var margin = lockDuration / 5;
+        return lockDuration - (margin < TimeSpan.FromSeconds(2) ? margin : TimeSpan.FromSeconds(2));
+    }
+
+    public void ThrowIfNotProven()
+    {
+        if (!IsProven)
+        {
+            throw new LeaseLostException(Lease.ThreadId, Lease.Fence);
+        }
+    }
+
+    /// <summary>A renewal that was sent at a time was answered well.</summary>
+    public void Renewed(long sentAt)
+    {
+        lock (_sync)
+        {
+            _provenAt = Math.Max(_provenAt, sentAt);
+            _changed.TrySetResult();
+            _changed = NewSignal();
+        }
+    }
+
+    /// <summary>The store says that the lease is somebody else's.</summary>
+    public void Lost()
+    {
+        lock (_sync)
+        {
+            _lost = true;
+            _changed.TrySetResult();
+        }
+
+        End();
+    }
+
+    /// <summary>Stops what runs under the lease; its callbacks run on the pool, the token is set before this returns.</summary>
+    public void End() => _ = _ended.CancelAsync();
+
+    /// <summary>Waits until the lease is proved (again) or lost. A result that is at hand is written if nobody else took the thread meanwhile.</summary>
+    /// <returns>Whether it is proved.</returns>
+    public async Task<bool> ProvenAgainAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_sync)
+            {
+                if (_lost)
+                {
+                    return false;
+                }
+
+                changed = _changed.Task;
+            }
+
+            if (IsProven)
+            {
+                return true;
+            }
+
+            await changed.WaitAsync(cancellationToken);
+        }
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

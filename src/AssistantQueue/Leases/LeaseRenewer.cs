@@ -1,0 +1,218 @@
+using AssistantQueue.Diagnostics;
+using AssistantQueue.Store;
+using AssistantQueue.Waiting;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.Leases;
+
+/// <summary>Renews all leases that this worker holds in one partition, and its own record, on a thread of its own: a blocked thread pool must not lose them.</summary>
+/// <remarks>Answers: renewed; lost (ended at once); unknown (asked again soon); unknown for too long (ended by this process' own clock, see <see cref="HeldLease.UsableFor"/>).</remarks>
+internal sealed class LeaseRenewer : IDisposable
+{
+    private readonly int _partition;
+    private readonly string _workerId;
+    private readonly IQueueStore _store;
+    private readonly Func<AssistantQueueOptions> _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly QueueMetrics _metrics;
+    private readonly DueTimer.Entry _cutOff;
+    private readonly Every _errors;
+    private readonly object _sync = new();
+    private readonly List<HeldLease> _held = [];
+    private Thread? _thread;
+    private bool _stopped;
+
+    public LeaseRenewer(
+        int partition,
+        string workerId,
+        IQueueStore store,
+        Func<AssistantQueueOptions> options,
+        DueTimer timer,
+        TimeProvider time,
+        QueueMetrics metrics,
+        ILogger log)
+    {
+        _partition = partition;
+        _workerId = workerId;
+        _store = store;
+        _options = options;
+        _time = time;
+        _metrics = metrics;
+        _log = log;
+        _errors = new Every(TimeSpan.FromMinutes(1), time);
+        _cutOff = timer.Add(EndUnproven);
+    }
+
+    /// <summary>Starts the thread; until then (and in tests) only <see cref="Round"/> renews.</summary>
+    public void Start()
+    {
+        _thread = new Thread(Loop) { Name = $"AssistantQueue leases {_partition}", IsBackground = true, Priority = ThreadPriority.AboveNormal };
+        _thread.Start();
+    }
+
+    /// <summary>Renews a lease from now on.</summary>
+    public HeldLease Hold(Lease lease)
+    {
+        var held = new HeldLease(lease, _time, () => _options().LockDuration);
+        lock (_sync)
+        {
+            _held.Add(held);
+        }
+
+        ScheduleCutOff();
+        return held;
+    }
+
+    /// <summary>Stops renewing a lease: its work is finished, or no longer ours.</summary>
+    public void Drop(HeldLease held)
+    {
+        lock (_sync)
+        {
+            _held.Remove(held);
+        }
+    }
+
+    /// <summary>Renews everything once.</summary>
+    /// <returns>How long until the next time: a third of the lease, or soon when the store did not answer.</returns>
+    internal TimeSpan Round()
+    {
+        HeldLease[] held;
+        lock (_sync)
+        {
+            held = [.. _held];
+        }
+
+        var sentAt = _time.GetTimestamp();
+        var answers = Ask(held);
+        for (var i = 0; i < held.Length; i++)
+        {
+            switch (answers is null ? RenewAnswer.Unknown : answers[i])
+            {
+                case RenewAnswer.Renewed:
+                    held[i].Renewed(sentAt);
+                    break;
+                case RenewAnswer.Lost:
+                    EndLost(held[i]);
+                    break;
+            }
+        }
+
+        ScheduleCutOff();
+        var third = _options().LockDuration / 3;
+        var soon = TimeSpan.FromMilliseconds(Math.Clamp(third.TotalMilliseconds / 5, 50, 1000));
+        return answers is null || answers.Contains(RenewAnswer.Unknown) ? soon : third;
+    }
+
+    public void Dispose()
+    {
+        lock (_sync)
+        {
+            _stopped = true;
+            Monitor.PulseAll(_sync);
+        }
+
+        _cutOff.Dispose();
+    }
+
+    private IReadOnlyList<RenewAnswer>? Ask(HeldLease[] held)
+    {
+        try
+        {
+            var answers = _store.Renew(_partition, _workerId, [.. held.Select(lease => lease.Current)]);
+            _errors.Reset();
+            return answers;
+        }
+        catch (Exception e)
+        {
+            // Whatever it was, the leases' own clocks go on; the thread that renews must not end.
+            if (_errors.IsTime())
+            {
+                Log.RenewFailed(_log, _partition, held.Length, e);
+            }
+
+            return null;
+        }
+    }
+
+    private void EndLost(HeldLease held)
+    {
+        bool ours;
+        lock (_sync)
+        {
+            // Finished while the renewal was on its way: then "lost" is only the finish's own doing.
+            ours = !held.IsFinishing && _held.Remove(held);
+        }
+
+        if (!ours)
+        {
+            return;
+        }
+
+        held.Lost();
+        _metrics.LeaseLost();
+        Log.LeaseLost(_log, held.Lease.ThreadId, held.Lease.Fence);
+    }
+
+    /// <summary>Ends what can't be proved any more; runs on the timer's thread.</summary>
+    private void EndUnproven()
+    {
+        HeldLease[] held;
+        lock (_sync)
+        {
+            held = [.. _held];
+        }
+
+        foreach (var lease in held)
+        {
+            if (!lease.IsProven && !lease.Ended.IsCancellationRequested)
+            {
+                lease.End();
+                Log.LeaseUnproven(_log, lease.Lease.ThreadId, lease.Lease.Fence);
+            }
+        }
+
+        ScheduleCutOff();
+    }
+
+    private void ScheduleCutOff()
+    {
+        TimeSpan? earliest = null;
+        lock (_sync)
+        {
+            foreach (var lease in _held)
+            {
+                var remaining = lease.Remaining;
+                if (!lease.Ended.IsCancellationRequested && !(earliest <= remaining))
+                {
+                    earliest = remaining;
+                }
+            }
+
+            if (!_stopped)
+            {
+                _cutOff.Change(earliest);
+            }
+        }
+    }
+
+    private void Loop()
+    {
+        while (true)
+        {
+            var pause = Round();
+            lock (_sync)
+            {
+                if (!_stopped)
+                {
+                    Monitor.Wait(_sync, pause);
+                }
+
+                if (_stopped)
+                {
+                    return;
+                }
+            }
+        }
+    }
+}

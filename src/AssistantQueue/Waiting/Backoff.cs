@@ -1,0 +1,29 @@
+namespace AssistantQueue.Waiting;
+
+/// <summary>How long to pause before the next attempt, with the meaning of Polly's retry options. The pause is stored, so it can't be Polly's own waiting.</summary>
+internal static class Backoff
+{
+    /// <summary>The pause after a failed attempt.</summary>
+    /// <param name="failed">How many attempts failed, from 1.</param>
+    /// <param name="options">Growth, first and longest pause, jitter.</param>
+    /// <param name="retryAfter">What the API asks for; wins, up to <see cref="BackoffOptions.MaxDelay"/>.</param>
+    /// <param name="random">From 0 to below 1; spreads the pause over 75 to 125 percent, as Polly does.</param>
+    public static TimeSpan Next(int failed, BackoffOptions options, TimeSpan? retryAfter, double random)
+    {
+        if (retryAfter is { } asked)
+        {
+            return Clamp(asked, options.MaxDelay);
+        }
+
+        var pause = options.Type == BackoffKind.Fixed ? options.Delay : Doubled(failed, options.Delay, options.MaxDelay);
+        return Clamp(options.UseJitter ? pause * (0.75 + (0.5 * random)) : pause, options.MaxDelay);
+    }
+
+    /// <summary>A first pause that doubles with each failure up to the longest.</summary>
+    public static TimeSpan Doubled(int failed, TimeSpan first, TimeSpan longest) =>
+        // 2^40 times a millisecond is 35 years: beyond that only the arithmetic would overflow.
+        Clamp(first * Math.Pow(2, Math.Clamp(failed - 1, 0, 40)), longest);
+
+    private static TimeSpan Clamp(TimeSpan pause, TimeSpan longest) =>
+        pause < TimeSpan.Zero ? TimeSpan.Zero : pause > longest ? longest : pause;
+}
