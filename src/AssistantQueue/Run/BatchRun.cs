@@ -6,10 +6,16 @@ namespace AssistantQueue;
 public sealed class BatchRun
 {
     private readonly Func<BatchRun, CancellationToken, Task> _save;
+    private readonly Action? _throwIfNotOwned;
 
     /// <summary>Creates a run. The worker does this; a backend's tests may too.</summary>
     /// <param name="save">Stores journal and conversation changes; throws <see cref="LeaseLostException"/> when the fence is no longer valid.</param>
-    public BatchRun(Func<BatchRun, CancellationToken, Task> save) => _save = save;
+    /// <param name="throwIfNotOwned">Throws <see cref="LeaseLostException"/> when the lease can't be proved any more; null when nothing is to be checked.</param>
+    public BatchRun(Func<BatchRun, CancellationToken, Task> save, Action? throwIfNotOwned = null)
+    {
+        _save = save;
+        _throwIfNotOwned = throwIfNotOwned;
+    }
 
     /// <summary>Gets the queue's name; empty for the unnamed queue.</summary>
     public string QueueName { get; init; } = "";
@@ -47,6 +53,10 @@ public sealed class BatchRun
     /// <returns>A task that completes when it is stored.</returns>
     /// <exception cref="LeaseLostException">The thread has another owner now; nothing was written.</exception>
     public Task SaveAsync(CancellationToken cancellationToken) => _save(this, cancellationToken);
+
+    /// <summary>Checks by this process' own clock that the thread is still owned. Call it right before each post to the API: a process that was suspended after its last save must not send.</summary>
+    /// <exception cref="LeaseLostException">The lease can't be proved any more.</exception>
+    public void ThrowIfNotOwned() => _throwIfNotOwned?.Invoke();
 }
 
 /// <summary>A message of a batch.</summary>

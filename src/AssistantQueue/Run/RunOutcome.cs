@@ -1,0 +1,32 @@
+using AssistantQueue.Store;
+
+namespace AssistantQueue.Run;
+
+/// <summary>How a run ended, before anybody decided what that means.</summary>
+internal abstract record RunOutcome;
+
+/// <summary>The backend answered.</summary>
+internal sealed record RunReplied(BatchRun Run, AssistantReply Reply) : RunOutcome;
+
+/// <summary>The backend failed.</summary>
+/// <param name="Run">The run.</param>
+/// <param name="Error">Why.</param>
+/// <param name="KeepsRounds">Whether the next attempt has to look at this attempt's posts: one may have been taken, or the run may still be going.</param>
+internal sealed record RunFailed(BatchRun Run, Exception Error, bool KeepsRounds) : RunOutcome;
+
+/// <summary>The host stops and the run was left; it goes on elsewhere.</summary>
+/// <param name="Run">The run; null when it had not begun.</param>
+/// <param name="Journal">The journal to hand on; null keeps the stored one.</param>
+internal sealed record RunStopped(BatchRun? Run, string? Journal) : RunOutcome;
+
+/// <summary>The lease could not be proved any more, or is somebody else's.</summary>
+internal sealed record RunLeaseEnded : RunOutcome;
+
+/// <summary>Too many processes died with the batch; it was not run.</summary>
+internal sealed record RunPoisonous : RunOutcome;
+
+/// <summary>What is stored for the batch can't be read; it was not run.</summary>
+internal sealed record RunUnreadable(string Error) : RunOutcome;
+
+/// <summary>What is stored was written by a newer version of the library; it was not run.</summary>
+internal sealed record RunTooNew(int Version) : RunOutcome;

@@ -1,0 +1,86 @@
+using System.Text.Json;
+using AssistantQueue.Store;
+
+namespace AssistantQueue.Run;
+
+/// <summary>Reads what is stored for a batch: messages and journal, or why that can't be.</summary>
+/// <param name="Messages">The messages that could be read.</param>
+/// <param name="Journal">The journal; a fresh one when none is stored.</param>
+/// <param name="NewerVersion">The version, when something was written by a newer library; null otherwise.</param>
+/// <param name="Error">What is broken; null when all could be read.</param>
+internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJournal Journal, int? NewerVersion, string? Error)
+{
+    /// <summary>The version of messages that this library writes and the newest it can read.</summary>
+    public const int MessageVersion = 0;
+
+    public static StoredBatch Read(ClaimedBatch batch)
+    {
+        var messages = new List<BatchMessage>(batch.Entries.Count);
+        int? newer = null;
+        string? error = null;
+        foreach (var entry in batch.Entries)
+        {
+            try
+            {
+                if (VersionOf(entry.Body, "v") is var version and > MessageVersion)
+                {
+                    newer = version;
+                    continue;
+                }
+
+                messages.Add(JsonSerializer.Deserialize(entry.Body, StoreJson.Message)!.ToBatchMessage(entry));
+            }
+            catch (Exception e) when (e is JsonException or NotSupportedException or NullReferenceException or ArgumentException or InvalidOperationException)
+            {
+                // Not e's message: it may quote what the user said.
+                error = $"The stored message with sequence {entry.Sequence} can't be read ({e.GetType().Name}, {entry.Body.Length:N0} characters).";
+            }
+        }
+
+        if (batch.Entries.Count == 0)
+        {
+            error = "The batch has no messages.";
+        }
+
+        var journal = new RunJournal();
+        try
+        {
+            if (batch.Journal is { } stored)
+            {
+                if (VersionOf(stored, "version") is var version and > RunJournal.CurrentVersion)
+                {
+                    newer = version;
+                }
+                else
+                {
+                    journal = JsonSerializer.Deserialize(stored, StoreJson.Journal) ?? throw new JsonException("null");
+                }
+            }
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
+        {
+            error = $"The stored journal can't be read ({e.GetType().Name}, {batch.Journal!.Length:N0} characters).";
+        }
+
+        return new StoredBatch(messages, journal, newer, error);
+    }
+
+    /// <summary>The instructions of a batch: its messages' distinct ones in order, or the default when none has any.</summary>
+    public static string? Instructions(IEnumerable<BatchMessage> messages, string? byDefault)
+    {
+        var distinct = messages.Select(m => m.Instructions).Where(text => !string.IsNullOrWhiteSpace(text)).Distinct(StringComparer.Ordinal).ToList();
+        return distinct.Count > 0 ? string.Join("\n\n", distinct) : string.IsNullOrWhiteSpace(byDefault) ? null : byDefault;
+    }
+
+    // Read by itself: a newer version may have changed everything else.
+    private static int VersionOf(string json, string property)
+    {
+        using var document = JsonDocument.Parse(json);
+        return document.RootElement.ValueKind == JsonValueKind.Object
+            && document.RootElement.TryGetProperty(property, out var version)
+            && version.ValueKind == JsonValueKind.Number
+            && version.TryGetInt32(out var number)
+                ? number
+                : 0;
+    }
+}
