@@ -1,0 +1,144 @@
+using System.Text.Json;
+using AssistantQueue.Diagnostics;
+using AssistantQueue.Leases;
+using AssistantQueue.Store;
+using AssistantQueue.Waiting;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.Deliver;
+
+/// <summary>Hands one open delivery to the handlers and closes it, postpones it, or gives it up when its age is over.</summary>
+internal sealed class DeliverStep(
+    string queueName,
+    IQueueStore store,
+    HandlerDispatcher dispatcher,
+    Func<AssistantQueueOptions> options,
+    QueueMetrics metrics,
+    TimeProvider time,
+    ILogger log)
+{
+    /// <param name="delivery">The delivery.</param>
+    /// <param name="held">Its lease.</param>
+    /// <param name="leaving">The host stops and the handlers had their time.</param>
+    /// <param name="over">The store is not waited for any more.</param>
+    public async Task DeliverAsync(OpenDelivery delivery, HeldLease held, CancellationToken leaving, CancellationToken over)
+    {
+        var startedAt = time.GetTimestamp();
+        Exception? error = null;
+        using var handlersStop = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, leaving);
+        try
+        {
+            await HandAsync(delivery, handlersStop.Token).WaitAsync(handlersStop.Token);
+        }
+        catch (Exception e)
+        {
+            error = e;
+        }
+
+        if (error is null)
+        {
+            await CloseAsync(delivery, over);
+            return;
+        }
+
+        if (!held.IsProven)
+        {
+            Log.DeliveryLeaseEnded(log, delivery.Lease.ThreadId, delivery.BatchId);
+            return;
+        }
+
+        await RefusedAsync(delivery, error, delivery.Age + time.GetElapsedTime(startedAt), leaving.IsCancellationRequested, over);
+    }
+
+    private Task HandAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
+        delivery.Reply is { } reply
+            ? dispatcher.ReplyAsync(JsonSerializer.Deserialize(reply, StoreJson.Reply)!, cancellationToken)
+            : dispatcher.FailedAsync(JsonSerializer.Deserialize(delivery.Failure!, StoreJson.Failure)!, cancellationToken);
+
+    private async Task CloseAsync(OpenDelivery delivery, CancellationToken over)
+    {
+        var isOurs = await RepeatAsync(token => store.CloseDeliveryAsync(delivery, token), delivery, over);
+        if (isOurs)
+        {
+            metrics.Delivered();
+            Log.Delivered(log, delivery.Lease.ThreadId, delivery.BatchId);
+        }
+        else
+        {
+            Log.DeliveryLeaseEnded(log, delivery.Lease.ThreadId, delivery.BatchId);
+        }
+    }
+
+    private async Task RefusedAsync(OpenDelivery delivery, Exception error, TimeSpan age, bool isLeaving, CancellationToken over)
+    {
+        var settings = options();
+        if (isLeaving && error is ( OperationCanceledException or AggregateException { InnerException: OperationCanceledException }))
+        {
+            await RepeatAsync(token => store.PostponeDeliveryAsync(delivery, TimeSpan.Zero, countTry: false, token), delivery, over);
+            return;
+        }
+
+        metrics.DeliveryFailed();
+        var isUnreadable = error is JsonException;
+        if (age < settings.DeliveryMaxAge && !isUnreadable)
+        {
+            var pause = Backoff.Next(delivery.FailedTries + 1, settings.Backoff, retryAfter: null, Random.Shared.NextDouble());
+            Log.DeliveryPostponed(log, delivery.Lease.ThreadId, delivery.BatchId, delivery.FailedTries + 1, pause, error);
+            await RepeatAsync(token => store.PostponeDeliveryAsync(delivery, pause, countTry: true, token), delivery, over);
+            return;
+        }
+
+        Log.DeliveryAbandoned(log, delivery.Lease.ThreadId, delivery.BatchId, age, error);
+        await RepeatAsync(token => store.AbandonDeliveryAsync(delivery, FailureOf(delivery, error, age), token), delivery, over);
+        metrics.Failed(FailureKind.Delivery);
+    }
+
+    private FailedBatch FailureOf(OpenDelivery delivery, Exception error, TimeSpan age)
+    {
+        var cause = error is AggregateException { InnerExceptions: [var first, ..] } ? first : error;
+        var text = $"Handlers failed for {age}, longer than DeliveryMaxAge; the last error was {cause.GetType().Name}: {cause.Message}";
+        var reply = Read(delivery.Reply, StoreJson.Reply);
+        var failure = Read(delivery.Failure, StoreJson.Failure);
+        return new FailedBatch
+        {
+            QueueName = queueName,
+            ThreadId = delivery.Lease.ThreadId,
+            BatchId = delivery.BatchId,
+            Kind = FailureKind.Delivery,
+            Error = text,
+            MessageIds = reply?.MessageIds ?? failure?.MessageIds ?? [],
+            FirstSequence = reply?.FirstSequence ?? failure?.FirstSequence ?? 0,
+            LastSequence = reply?.LastSequence ?? failure?.LastSequence ?? 0,
+            Attempts = failure?.Attempts ?? [],
+            FailedAt = time.GetUtcNow(),
+        };
+    }
+
+    private static T? Read<T>(string? json, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
+        where T : class
+    {
+        try
+        {
+            return json is null ? null : JsonSerializer.Deserialize(json, type);
+        }
+        catch (JsonException)
+        {
+            // It is being given up because it can't be read; the failure says so.
+            return null;
+        }
+    }
+
+    private async Task<bool> RepeatAsync(Func<CancellationToken, Task<bool>> call, OpenDelivery delivery, CancellationToken over)
+    {
+        var errors = new Every(TimeSpan.FromMinutes(1), time);
+        return await StoreRetry.UntilAnswered(
+            time,
+            e =>
+            {
+                if (errors.IsTime())
+                {
+                    Log.DeliveryUnanswered(log, delivery.Lease.ThreadId, delivery.BatchId, e);
+                }
+            }).ExecuteAsync(async token => await call(token), over);
+    }
+}

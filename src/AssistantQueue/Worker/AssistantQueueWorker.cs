@@ -1,0 +1,262 @@
+using AssistantQueue.Claim;
+using AssistantQueue.Deliver;
+using AssistantQueue.Diagnostics;
+using AssistantQueue.Finish;
+using AssistantQueue.Leases;
+using AssistantQueue.Run;
+using AssistantQueue.Store;
+using AssistantQueue.Waiting;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.Worker;
+
+/// <summary>Joins the steps of one queue in this process: claims, runs, finishes and delivers, and stops them in order.</summary>
+/// <remarks>The steps don't know each other; each gets the next one from here.</remarks>
+internal sealed class AssistantQueueWorker : BackgroundService
+{
+    private readonly string _workerId = $"{Environment.MachineName}-{Environment.ProcessId}-{Guid.NewGuid():N}"[..^24];
+    private readonly string _queueName;
+    private readonly IQueueStore _store;
+    private readonly HandlerDispatcher _dispatcher;
+    private readonly QueueMetrics _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly StopClock _stopClock;
+    private readonly StopStages _stop = new();
+    private readonly DueTimer _timer;
+    private readonly BackendPause _pause;
+    private readonly RunSlots _slots;
+    private readonly DeliverSlots _deliverSlots;
+    private readonly RunStep _run;
+    private readonly FinishStep _finish;
+    private readonly DeliverStep _deliver;
+    private readonly LeaseRenewer[] _renewers;
+    private readonly ClaimLoop[] _claims;
+    private readonly DeliverLoop[] _deliveries;
+    private readonly TaskTracker _runs = new();
+    private readonly TaskTracker _handlers = new();
+    private readonly CancellationTokenRegistration _onHostStopping;
+
+    /// <param name="queueName">The queue's name; empty for the unnamed queue.</param>
+    /// <param name="store">The store; owned by the container.</param>
+    /// <param name="backend">Runs the batches.</param>
+    /// <param name="options">The settings as they are now.</param>
+    /// <param name="dispatcher">Calls the handlers.</param>
+    /// <param name="metrics">The queue's numbers.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="lifetime">Says when the host begins to stop; that is when the shutdown time begins to count.</param>
+    /// <param name="shutdownTimeout">The host's shutdown time.</param>
+    public AssistantQueueWorker(
+        string queueName,
+        IQueueStore store,
+        IAssistantBackend backend,
+        Func<AssistantQueueOptions> options,
+        HandlerDispatcher dispatcher,
+        QueueMetrics metrics,
+        TimeProvider time,
+        ILogger<AssistantQueueWorker> log,
+        IHostApplicationLifetime lifetime,
+        TimeSpan shutdownTimeout)
+    {
+        _queueName = queueName;
+        _store = store;
+        _dispatcher = dispatcher;
+        _metrics = metrics;
+        _time = time;
+        _log = log;
+        _stopClock = new StopClock(shutdownTimeout, time);
+        _timer = new DueTimer(time, "AssistantQueue timer");
+        _pause = new BackendPause(queueName, _timer, time, log);
+        _slots = new RunSlots(_pause, WakeClaim);
+        _deliverSlots = new DeliverSlots(options);
+        _run = new RunStep(queueName, store, backend, options, _stop, time, log);
+        _finish = new FinishStep(queueName, store, options, _pause, _stop, metrics, time, log, new FinishLinks
+        {
+            HasHandlers = dispatcher.HasHandlers,
+            DeliveryOpened = partition => WakeDelivery(partition, TimeSpan.Zero),
+            Retrying = attempt => _handlers.Run(() => dispatcher.RetryingAsync(attempt, _stop.Leaving)),
+            DeliverUnstoredAsync = result => dispatcher.UnstoredAsync(result, _stop.Leaving),
+        });
+        _deliver = new DeliverStep(queueName, store, dispatcher, options, metrics, time, log);
+
+        var partitions = Enumerable.Range(0, store.Partitions).ToArray();
+        _renewers = [.. partitions.Select(p => new LeaseRenewer(p, _workerId, store, options, _timer, time, metrics, log))];
+        _claims = [.. partitions.Select(p => new ClaimLoop(p, _workerId, store, _slots, options, _timer, time, log, Begin, WakeDelivery, _pause.ProbeUnused))];
+        _deliveries = dispatcher.HasHandlers
+            ? [.. partitions.Select(p => new DeliverLoop(p, _workerId, store, _deliverSlots, _timer, time, log, Begin))]
+            : [];
+        _onHostStopping = lifetime.ApplicationStopping.Register(BeginStop);
+    }
+
+    public string WorkerId => _workerId;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // The host may stop this service without ever having announced it.
+        await using var onStop = stoppingToken.Register(BeginStop);
+        Log.WorkerStarting(_log, _queueName, _workerId, _store.Partitions);
+        foreach (var renewer in _renewers)
+        {
+            renewer.Start();
+        }
+
+        await Task.WhenAll(
+            [SubscribeAsync(), .. _claims.Select(loop => loop.RunAsync(_stop.Stopping)), .. _deliveries.Select(loop => loop.RunAsync(_stop.Stopping))]);
+    }
+
+    /// <summary>Stops in order: claiming; runs that can be adopted, at once; the other runs and the handlers when their time is over; what they still write; the worker's record.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        BeginStop();
+        await base.StopAsync(cancellationToken);
+
+        var working = Task.WhenAll(_runs.WhenIdle(), _handlers.WhenIdle());
+        if (!await _stopClock.WaitAsync(working, _stopClock.Leave, cancellationToken))
+        {
+            Log.WorkerLeaving(_log, _queueName, _runs.Count, _handlers.Count);
+        }
+
+        await _stop.LeaveAsync();
+        await _stopClock.WaitAsync(working, _stopClock.Over, cancellationToken);
+        await _stop.EndAsync();
+        // What was waiting for the store lets go of it now; nothing here waits for anything else.
+        await _stopClock.WaitAsync(working, _stopClock.Over + TimeSpan.FromMilliseconds(500), CancellationToken.None);
+
+        foreach (var renewer in _renewers)
+        {
+            renewer.Dispose();
+        }
+
+        await LeaveAsync();
+        Log.WorkerStopped(_log, _queueName, _workerId);
+    }
+
+    public override void Dispose()
+    {
+        _onHostStopping.Dispose();
+        foreach (var disposable in (IEnumerable<IDisposable>)[.. _renewers, .. _claims, .. _deliveries, _timer])
+        {
+            disposable.Dispose();
+        }
+
+        base.Dispose();
+    }
+
+    private void BeginStop()
+    {
+        _stopClock.Start();
+        _ = _stop.StopAsync();
+    }
+
+    private async Task SubscribeAsync()
+    {
+        var errors = new Every(TimeSpan.FromMinutes(1), _time);
+        try
+        {
+            await using var subscription = await StoreRetry.UntilAnswered(
+                _time,
+                e =>
+                {
+                    if (errors.IsTime())
+                    {
+                        Log.SubscribeFailed(_log, _queueName, e);
+                    }
+                }).ExecuteAsync(async token => await _store.SubscribeToWakeUpsAsync(_workerId, OnWake, token), _stop.Stopping);
+            await Task.Delay(Timeout.InfiniteTimeSpan, _stop.Stopping);
+        }
+        catch (OperationCanceledException)
+        {
+            // The host stops.
+        }
+        catch (Exception e)
+        {
+            // Without wake-ups the loops still look in time; only new threads wait for the next safety look.
+            Log.SubscribeFailed(_log, _queueName, e);
+        }
+    }
+
+    private void OnWake(int partition, TimeSpan due)
+    {
+        if (partition >= 0 && partition < _claims.Length)
+        {
+            _claims[partition].Wake(due);
+        }
+    }
+
+    private void WakeClaim(int partition) => _claims[partition].Wake();
+
+    private void WakeDelivery(int partition, TimeSpan due)
+    {
+        if (_deliveries.Length > 0)
+        {
+            _deliveries[partition].Wake(due);
+        }
+    }
+
+    /// <summary>A claimed batch: held at once, then run and finished on the pool.</summary>
+    private void Begin(ClaimedBatch batch, SlotGrant grant)
+    {
+        _metrics.Claimed(batch.Deaths);
+        var held = _renewers[batch.Lease.Partition].Hold(batch.Lease);
+        _runs.Run(() => RunBatchAsync(batch, held, grant));
+    }
+
+    private async Task RunBatchAsync(ClaimedBatch batch, HeldLease held, SlotGrant grant)
+    {
+        try
+        {
+            var outcome = await _run.RunAsync(batch, held);
+            await _finish.FinishAsync(batch, held, outcome, grant.IsProbe);
+        }
+        catch (Exception e)
+        {
+            // A fault of ours. The lease is not renewed any more, so the thread goes on when it ends.
+            Log.BatchBroken(_log, batch.Lease.ThreadId, batch.Lease.BatchId, e);
+        }
+        finally
+        {
+            _renewers[batch.Lease.Partition].Drop(held);
+            _slots.Return(grant, 1);
+        }
+    }
+
+    private void Begin(OpenDelivery delivery)
+    {
+        var renewer = _renewers[delivery.Lease.Partition];
+        var held = renewer.Hold(delivery.Lease);
+        _handlers.Run(async () =>
+        {
+            try
+            {
+                await _deliver.DeliverAsync(delivery, held, _stop.Leaving, _stop.Over);
+            }
+            catch (Exception e)
+            {
+                // The delivery stays open and is repeated when its lease ends.
+                Log.DeliveryBroken(_log, delivery.Lease.ThreadId, delivery.BatchId, e);
+            }
+            finally
+            {
+                renewer.Drop(held);
+                _deliverSlots.Return(1);
+                WakeDelivery(delivery.Lease.Partition, TimeSpan.Zero);
+            }
+        });
+    }
+
+    private async Task LeaveAsync()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1), _time);
+        try
+        {
+            await Task.WhenAll(Enumerable.Range(0, _store.Partitions).Select(p => _store.LeaveAsync(p, _workerId, limit.Token))).WaitAsync(limit.Token);
+        }
+        catch (Exception e)
+        {
+            // The record ends by itself.
+            Log.LeaveFailed(_log, _queueName, _workerId, e);
+        }
+    }
+}
