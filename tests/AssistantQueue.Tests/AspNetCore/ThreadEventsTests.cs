@@ -116,7 +116,7 @@ public sealed class ThreadEventsTests
     {
         await using var host = await EventsHost.StartAsync();
         using var response = await host.OpenAsync("c1");
-        host.Queue.Say(new MessagesStored { ThreadId = "c1", Position = "1", MessageIds = ["m1"] });
+        host.Queue.Say(new MessagesStored { ThreadId = "c1", Position = "1", MessageIds = ["m1"], FirstSequence = 1, LastSequence = 1 });
 
         host.Queue.Break(new QueueUnavailableException("Redis is away."));
 
