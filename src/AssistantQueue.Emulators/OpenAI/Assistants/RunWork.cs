@@ -90,6 +90,15 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
         {
             await EndInterruptedAsync().ConfigureAwait(false);
         }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            lock (core.State.Gate)
+            {
+                EndUnderLock("failed", "server_error");
+            }
+
+            throw;
+        }
         finally
         {
             Dispose();
@@ -150,7 +159,7 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
     {
         var most = run.Body.Number("max_completion_tokens") ?? long.MaxValue;
         var cut = answer.Incomplete || EchoModel.Tokens(answer.Text) > most;
-        var text = !cut ? answer.Text : answer.Text[..(int)Math.Min(answer.Text.Length / 2, most * 4)];
+        var text = cut ? EchoModel.Cut(answer.Text, most) : answer.Text;
         JsonObject step = null!;
         Change(() =>
         {

@@ -79,6 +79,9 @@ internal static class EchoModel
     /// <summary>About four characters a token.</summary>
     public static int Tokens(string text) => (text.Length + 3) / 4;
 
+    /// <summary>What fits into so many tokens, and at most half.</summary>
+    public static string Cut(string text, long tokens) => text[..(int)Math.Min(text.Length / 2, Math.Min(tokens, text.Length) * 4)];
+
     /// <summary>The pieces in which a text is streamed: words with the space before them.</summary>
     public static IEnumerable<string> Pieces(string text)
     {

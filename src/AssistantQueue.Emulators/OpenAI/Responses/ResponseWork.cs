@@ -155,6 +155,15 @@ internal sealed class ResponseWork : IDisposable
         {
             // ended by who interrupted it: a cancel, a delete or a client that went away
         }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            lock (core.State.Gate)
+            {
+                EndUnderLock("failed", "server_error");
+            }
+
+            throw;
+        }
         finally
         {
             ended.TrySetCanceled();
@@ -193,7 +202,7 @@ internal sealed class ResponseWork : IDisposable
     {
         var most = response.Body.Number("max_output_tokens") ?? long.MaxValue;
         var cut = answer.Incomplete || EchoModel.Tokens(answer.Text) > most;
-        var text = !cut ? answer.Text : answer.Text[..(int)Math.Min(answer.Text.Length / 2, most * 4)];
+        var text = cut ? EchoModel.Cut(answer.Text, most) : answer.Text;
         var item = ItemObjects.ModelMessage("", "in_progress");
         if (Events is not null)
         {
