@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue;
@@ -10,4 +11,6 @@ internal sealed class AssistantQueueBuilder(IServiceCollection services, QueueRe
     public IServiceCollection Services => services;
 
     public string ConfigurationPath => registration.ConfigurationPath;
+
+    public IEnumerable<IConfiguration> GetSections(IServiceProvider services) => registration.SectionsIn(services.GetService<IConfiguration>());
 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue;
@@ -13,4 +14,9 @@ public interface IAssistantQueueBuilder
 
     /// <summary>Gets the path of the queue's configuration section, for example <c>AssistantQueue</c>; packages bind their own subsections of it.</summary>
     string ConfigurationPath { get; }
+
+    /// <summary>Gets the configuration sections that hold the queue's settings, in their order: what a later one says wins.</summary>
+    /// <param name="services">The built host's services.</param>
+    /// <returns>The sections; none when the app has no configuration and gave none.</returns>
+    IEnumerable<IConfiguration> GetSections(IServiceProvider services);
 }

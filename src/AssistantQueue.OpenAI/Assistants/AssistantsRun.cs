@@ -1,0 +1,271 @@
+using System.Text.Json;
+using AssistantQueue.OpenAI.Client;
+using AssistantQueue.OpenAI.Content;
+using AssistantQueue.OpenAI.Errors;
+
+namespace AssistantQueue.OpenAI.Assistants;
+
+/// <summary>Takes one batch to its reply over the Assistants API: goes on where the journal ends, looks for its run before it posts again, posts once.</summary>
+internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
+{
+    private readonly AssistantThread _thread = new(context, api);
+    private bool _isTold;
+
+    private RunJournal Journal => context.Journal;
+
+    public async Task<RunCompleted> CompleteAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                await _thread.OpenAsync(cancellationToken);
+                if (await StepAsync(cancellationToken) is { } reply)
+                {
+                    return reply;
+                }
+            }
+            catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, _thread.Id))
+            {
+                await BeginAnewAsync(exception, cancellationToken);
+            }
+            catch (ApiCallException exception)
+            {
+                throw context.Failure(exception.Error, exception);
+            }
+        }
+    }
+
+    // one way through: follow what has an id, else look for what may have been posted, else post
+    private async Task<RunCompleted?> StepAsync(CancellationToken cancellationToken)
+    {
+        if (Journal.LastRound is { RunId: { } id } round)
+        {
+            if (await FollowAsync(id, cancellationToken) is { } ended)
+            {
+                return await ConcludeAsync(ended, cancellationToken);
+            }
+
+            Log.RunGone(context.Logger, context.ThreadId, id);
+            round.RunId = null;
+        }
+
+        if (Journal.LastRound is { } unknown && await FindAsync(unknown, cancellationToken))
+        {
+            return null;
+        }
+
+        return await PostAsync(cancellationToken) is { } answer && RunReading.IsOver(answer)
+            ? await ConcludeAsync(answer, cancellationToken)
+            : null;
+    }
+
+    private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
+    {
+        if (!_isTold)
+        {
+            Log.RunAdopted(context.Logger, context.ThreadId, id);
+            await TellAsync(id);
+        }
+
+        try
+        {
+            return await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(_thread.Id!, id, token), RunReading.IsOver, cancellationToken);
+        }
+        catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, id) && !ErrorMap.IsGone(exception.Error, _thread.Id))
+        {
+            return null;
+        }
+    }
+
+    // a post of unknown outcome: its run carries the batch's id
+    private async Task<bool> FindAsync(JournalRound unknown, CancellationToken cancellationToken)
+    {
+        Log.LookingForPost(context.Logger, context.ThreadId, context.Run.BatchId, context.Queue.UnknownOutcomeWait);
+        for (var look = 0; ; look++)
+        {
+            if (await _thread.FindRunAsync(cancellationToken) is { } run && run.Text("id") is { } id)
+            {
+                Log.PostFound(context.Logger, context.ThreadId, context.Run.BatchId);
+                await TakeIdAsync(unknown, id, cancellationToken);
+                return true;
+            }
+
+            if (!await context.WaitForLookAsync(unknown, look, cancellationToken))
+            {
+                return false;
+            }
+        }
+    }
+
+    private async Task<JsonElement?> PostAsync(CancellationToken cancellationToken)
+    {
+        Journal.Model ??= context.Options.AssistantId;
+        var body = RunRequest.Write(context, context.Options.Stream);
+        var isAgain = Journal.IsOutcomeUnknown && context.Run.UnpostedInputs.Count > 0;
+        var round = await context.BeginRoundAsync(_thread.LastRun, cancellationToken);
+        try
+        {
+            using var token = new PostToken(round, context.Time, cancellationToken);
+            if (context.Options.Stream)
+            {
+                return await ReadStreamAsync(round, body, token.Token, cancellationToken);
+            }
+
+            var run = await api.CreateRunAsync(_thread.Id!, body, token.Token);
+            await TakeIdAsync(round, run.Text("id") ?? throw ApiCallException.Garbage(200, "names no run"), cancellationToken);
+            return run;
+        }
+        catch (ApiCallException exception) when (!exception.MayHaveBeenTaken && round.RunId is null)
+        {
+            isAgain = false;
+            if (ErrorMap.ActiveRun(exception.Error) is { } active && await IsOursAsync(active, cancellationToken))
+            {
+                // our own post, whose answer was lost, is what keeps the thread busy
+                await TakeIdAsync(round, active, cancellationToken);
+                return null;
+            }
+
+            context.Refused(round);
+            throw;
+        }
+        finally
+        {
+            context.CountPostedAgain(isAgain, "assistants");
+        }
+    }
+
+    private async Task<bool> IsOursAsync(string runId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return RunReading.IsOf(await api.GetRunAsync(_thread.Id!, runId, cancellationToken), context.Run.BatchId);
+        }
+        catch (ApiCallException exception)
+        {
+            // whose it is isn't known: the thread is busy, and the next attempt asks again
+            Log.LookFailed(context.Logger, context.ThreadId, exception.Error.Status, exception.Error.Code, 1);
+            return false;
+        }
+    }
+
+    private async Task TakeIdAsync(JournalRound round, string id, CancellationToken cancellationToken)
+    {
+        round.RunId = id;
+        // the run was created together with its messages
+        Journal.PostedThrough = context.LastSequence;
+        Journal.IsAdoptable = true;
+        Log.RunPosted(context.Logger, context.ThreadId, id, context.Run.BatchId);
+        // not: the run's token
+        // but: none; the id is worth more than a quick stop, and the store has a timeout of its own
+        await context.Run.SaveAsync(CancellationToken.None);
+        await TellAsync(id);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private async Task TellAsync(string id)
+    {
+        _isTold = true;
+        await context.TellAsync(new RunStarted(id));
+    }
+
+    // null: the stream ended before the run; it is looked at by its id then
+    private async Task<JsonElement?> ReadStreamAsync(JournalRound round, byte[] body, CancellationToken postToken, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var (type, data) in api.CreateRunStreamAsync(_thread.Id!, body, postToken))
+            {
+                if (data.Text("object") == "thread.run")
+                {
+                    if (round.RunId is null && data.Text("id") is { } id)
+                    {
+                        await TakeIdAsync(round, id, cancellationToken);
+                    }
+
+                    if (RunReading.IsOver(data))
+                    {
+                        return data;
+                    }
+                }
+                else if (type == "thread.message.delta")
+                {
+                    await TellDeltaAsync(data);
+                }
+                else if (type == "error")
+                {
+                    throw new ApiCallException(ApiError.From(data.Get("error") ?? data), mayHaveBeenTaken: false);
+                }
+            }
+        }
+        catch (ApiCallException) when (round.RunId is not null)
+        {
+            // the connection broke, or the stream had an error: looking at the run tells what became of it
+        }
+
+        if (round.RunId is null)
+        {
+            throw ApiCallException.Garbage(200, "was a stream that ended before it began");
+        }
+
+        Log.StreamCut(context.Logger, context.ThreadId, round.RunId);
+        return null;
+    }
+
+    private async Task TellDeltaAsync(JsonElement data)
+    {
+        foreach (var part in data.Get("delta")?.List("content") ?? [])
+        {
+            if (part.Get("text")?.Text("value") is { Length: > 0 } text)
+            {
+                await context.TellAsync(new RunTextDelta(text));
+            }
+        }
+    }
+
+    private async Task<RunCompleted> ConcludeAsync(JsonElement run, CancellationToken cancellationToken)
+    {
+        var id = run.Text("id")!;
+        if (RunReading.WaitsForTools(run))
+        {
+            var tools = RunReading.ToolNames(run);
+            Log.ToolsUnanswered(context.Logger, context.ThreadId, id, tools);
+            await api.CancelRunAsync(_thread.Id!, id, cancellationToken);
+            await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(_thread.Id!, id, token), IsEnded, cancellationToken);
+            Ended(id);
+            throw context.Failure(BackendErrorKind.Permanent, $"The assistant asked for tools that the queue doesn't have: {tools}. The run was cancelled.");
+        }
+
+        if (RunReading.Error(run) is { } error)
+        {
+            Ended(id);
+            throw context.Failure(error);
+        }
+
+        var reply = RunReading.Reply(run, await _thread.RepliesAsync(id, cancellationToken));
+        Ended(id);
+        context.Run.Conversation[StateNames.LastRun] = id;
+        return reply;
+    }
+
+    private static bool IsEnded(JsonElement run) => RunReading.IsOver(run) && !RunReading.WaitsForTools(run);
+
+    private void Ended(string id)
+    {
+        context.Ended();
+        Journal.Notes[StateNames.LastRun] = id;
+    }
+
+    private async Task BeginAnewAsync(ApiCallException cause, CancellationToken cancellationToken)
+    {
+        context.Ended();
+        if (context.Queue.WhenConversationGone == ConversationGoneAction.Fail)
+        {
+            throw context.Failure(BackendErrorKind.Permanent, cause.Error, cause);
+        }
+
+        Log.ConversationGone(context.Logger, context.ThreadId, _thread.Forget());
+        Journal.PostedThrough = 0;
+        await context.Run.SaveAsync(cancellationToken);
+    }
+}

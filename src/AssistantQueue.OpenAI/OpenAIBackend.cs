@@ -1,0 +1,78 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.OpenAI;
+
+/// <summary>The backend of <c>UseOpenAI()</c>: picks the API when the first batch runs, and hands on what its run tells.</summary>
+internal sealed class OpenAIBackend(
+    string settingsPath,
+    Lazy<IOpenAIRunner> runner,
+    LastGood<OpenAIOptions> options,
+    LastGood<AssistantQueueOptions> queueOptions,
+    TimeProvider time,
+    ILogger<OpenAIBackend> logger) : IAssistantBackend
+{
+    // deltas that wait for a slow reader; a full channel slows the stream down
+    private const int MaxUpdates = 64;
+
+    public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var updates = Channel.CreateBounded<RunUpdate>(new BoundedChannelOptions(MaxUpdates) { SingleReader = true, SingleWriter = true });
+        using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var running = RunIntoAsync(run, updates.Writer, left.Token);
+        try
+        {
+            await foreach (var update in updates.Reader.ReadAllAsync(CancellationToken.None))
+            {
+                yield return update;
+            }
+        }
+        finally
+        {
+            // a reader that goes away early stops the run's following; the journal is the caller's again only afterwards
+            await left.CancelAsync();
+            await running;
+        }
+    }
+
+    public async Task CancelAsync(BatchRun run, CancellationToken cancellationToken)
+    {
+        if (IsOfThisApi(run))
+        {
+            await runner.Value.CancelAsync(Context(run, static _ => ValueTask.CompletedTask), cancellationToken);
+        }
+    }
+
+    private async Task RunIntoAsync(BatchRun run, ChannelWriter<RunUpdate> updates, CancellationToken cancellationToken)
+    {
+        try
+        {
+            // the caller's thread is not held by what comes before the first wait
+            await Task.Yield();
+            if (!IsOfThisApi(run))
+            {
+                // the other API's ids mean nothing here; what it was sent it may still answer, unheard
+                run.Journal.Rounds.Clear();
+                run.Journal.Notes.Clear();
+                run.Journal.Model = null;
+                run.Journal.PostedThrough = 0;
+            }
+
+            run.Journal.Notes[StateNames.Api] = runner.Value.Name;
+            var reply = await runner.Value.RunAsync(Context(run, update => updates.WriteAsync(update, cancellationToken)), cancellationToken);
+            await updates.WriteAsync(reply, cancellationToken);
+            updates.Complete();
+        }
+        catch (Exception exception)
+        {
+            // not lost: the reader gets it
+            updates.Complete(exception);
+        }
+    }
+
+    private bool IsOfThisApi(BatchRun run) => !run.Journal.Notes.TryGetValue(StateNames.Api, out var api) || api == runner.Value.Name;
+
+    private RunContext Context(BatchRun run, Func<RunUpdate, ValueTask> tell) =>
+        new(run, options.Value, queueOptions.Value, settingsPath, time, logger, tell);
+}

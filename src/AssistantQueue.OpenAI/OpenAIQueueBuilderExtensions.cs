@@ -1,0 +1,75 @@
+using AssistantQueue;
+using AssistantQueue.OpenAI;
+using AssistantQueue.OpenAI.Assistants;
+using AssistantQueue.OpenAI.Client;
+using AssistantQueue.OpenAI.Responses;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Runs a queue's batches on OpenAI, Azure OpenAI, or a server that speaks their protocol.</summary>
+public static class OpenAIQueueBuilderExtensions
+{
+    /// <summary>Uses OpenAI: the Responses API, or the Assistants API when an assistant is set.</summary>
+    /// <remarks>
+    /// Binds the section <c>OpenAI</c> below the queue's own (<c>AssistantQueue:OpenAI</c>); <paramref name="configure"/> wins over it.
+    /// An <c>OpenAIClient</c>, a <c>TokenCredential</c> (for Azure) or an <see cref="HttpClient"/> in DI is used as it is, one keyed by the queue's name first.
+    /// The settings are checked when the host starts, unless this process only produces.
+    /// </remarks>
+    /// <param name="builder">The queue.</param>
+    /// <param name="configure">Changes the settings after the configuration was read.</param>
+    /// <returns>The same builder.</returns>
+    public static IAssistantQueueBuilder UseOpenAI(this IAssistantQueueBuilder builder, Action<OpenAIOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var name = builder.Name;
+        var path = ConfigurationPath.Combine(builder.ConfigurationPath, "OpenAI");
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        AddOptions(builder, name, path, configure);
+        return builder.UseBackend(services => CreateBackend(services, name, path));
+    }
+
+    private static void AddOptions(IAssistantQueueBuilder builder, string name, string path, Action<OpenAIOptions>? configure)
+    {
+        var options = builder.Services.AddOptions<OpenAIOptions>(name)
+            .Configure<IServiceProvider>((settings, services) => OpenAIOptionsBinder.Bind(settings, SectionsOf(builder, services), services.GetService<IConfiguration>()));
+        if (configure is not null)
+        {
+            options.Configure(configure);
+        }
+
+        builder.Services.AddSingleton<IOptionsChangeTokenSource<OpenAIOptions>>(services => new SectionsChangeToken(name, [.. SectionsOf(builder, services)]));
+        builder.Services.AddSingleton<IValidateOptions<OpenAIOptions>>(services => new OpenAIOptionsValidator(name, path, services));
+        options.ValidateOnStart();
+    }
+
+    private static IEnumerable<IConfigurationSection> SectionsOf(IAssistantQueueBuilder builder, IServiceProvider services) =>
+        builder.GetSections(services).Select(section => section.GetSection("OpenAI"));
+
+    private static OpenAIBackend CreateBackend(IServiceProvider services, string name, string path)
+    {
+        var options = services.GetRequiredService<IOptionsMonitor<OpenAIOptions>>();
+        var time = services.GetRequiredService<TimeProvider>();
+        return new OpenAIBackend(
+            path,
+            new Lazy<IOpenAIRunner>(() => CreateRunner(services, name, options.Get(name), time)),
+            new LastGood<OpenAIOptions>(options, name),
+            new LastGood<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name),
+            time,
+            services.GetRequiredService<ILogger<OpenAIBackend>>());
+    }
+
+    private static IOpenAIRunner CreateRunner(IServiceProvider services, string name, OpenAIOptions options, TimeProvider time)
+    {
+        var client = OpenAIClientFactory.Create(services, name, options);
+        var calls = new ApiCalls(time, options.ApiKey);
+        return options.EffectiveApi == OpenAIApi.Assistants
+            ? new AssistantsBackend(new AssistantsApi(client.GetAssistantClient(), calls))
+            : new ResponsesBackend(
+                new ResponsesApi(client.GetResponsesClient(), client.GetConversationClient(), calls),
+                OpenAIClientFactory.HasConversations(client, options));
+    }
+}

@@ -1,0 +1,38 @@
+using System.Text.Json;
+using AssistantQueue.OpenAI.Content;
+using AssistantQueue.OpenAI.Errors;
+
+namespace AssistantQueue.OpenAI.Responses;
+
+/// <summary>A thread whose history is the chain of its responses, for endpoints without conversations. The head moves with the reply only, so a response that nobody saw end is a branch that nobody follows.</summary>
+internal sealed class ChainHistory(RunContext context) : History
+{
+    private string? Head => context.Run.Conversation[StateNames.LastResponse];
+
+    public override bool CanBeLookedAt => false;
+
+    public override Task OpenAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public override void WriteTo(Utf8JsonWriter json)
+    {
+        if (Head is { } head)
+        {
+            json.WriteString("previous_response_id", head);
+        }
+    }
+
+    public override Task<string?> LastItemAsync(CancellationToken cancellationToken) => Task.FromResult(Head);
+
+    public override Task<Tail> LookAsync(CancellationToken cancellationToken) => Task.FromResult(Tail.Nothing);
+
+    public override bool IsGone(ApiError error) => ErrorMap.IsGone(error, Head);
+
+    public override string Forget()
+    {
+        var head = Head ?? "";
+        context.Run.Conversation.Remove(StateNames.LastResponse);
+        return head;
+    }
+
+    public override void Advance(JsonElement response) => context.Run.Conversation[StateNames.LastResponse] = response.Text("id");
+}

@@ -1,0 +1,50 @@
+using System.Text.Json;
+using AssistantQueue.OpenAI.Content;
+using AssistantQueue.OpenAI.Errors;
+
+namespace AssistantQueue.OpenAI.Responses;
+
+/// <summary>Reads a response object: whether it is over, what it answers, why it failed.</summary>
+internal static class ResponseReading
+{
+    public static bool IsOver(JsonElement response) => response.Text("status") is not ("queued" or "in_progress");
+
+    /// <summary>The functions that the response asks for, each with its call's id.</summary>
+    public static IReadOnlyList<(string CallId, string Name)> Calls(JsonElement response) =>
+        [.. response.List("output").Where(i => i.Text("type") == "function_call").Select(i => (i.Text("call_id") ?? "", i.Text("name") ?? "?"))];
+
+    /// <summary>Why an <c>incomplete</c> response ends early; null for other responses.</summary>
+    public static string? IncompleteReason(JsonElement response) =>
+        response.Text("status") == "incomplete" ? response.Get("incomplete_details")?.Text("reason") ?? "unknown" : null;
+
+    /// <summary>The error of a response that ended without a reply; null when there is one.</summary>
+    public static ApiError? Error(JsonElement response) => response.Text("status") switch
+    {
+        "completed" => null,
+        "incomplete" when IncompleteReason(response) == "content_filter" =>
+            new() { Status = 200, Code = "content_filter", Message = "The reply was held back by the API's content filter." },
+        "incomplete" => null,
+        "failed" => response.Get("error") is { } error ? ApiError.From(error) : new() { Status = 200, Message = "The response failed without saying why." },
+        "cancelled" => new() { Status = 200, Message = "The response was cancelled at the API." },
+        var status => new() { Status = 200, Code = ErrorMap.Garbage, Message = $"The response has the unknown status '{status}'." },
+    };
+
+    public static RunCompleted Reply(JsonElement response)
+    {
+        var messages = response.List("output").Where(i => i.Text("type") == "message").Select(i => ReplyParts.OfItem(i).ToList()).ToList();
+        var contents = messages.SelectMany(m => m).ToList();
+        if (IncompleteReason(response) is { } reason)
+        {
+            ReplyParts.MarkIncomplete(contents, reason);
+        }
+
+        return new()
+        {
+            Text = ReplyParts.Text(messages),
+            Contents = contents,
+            RunId = response.Text("id"),
+            Model = response.Text("model"),
+            Usage = ReplyParts.Usage(response),
+        };
+    }
+}

@@ -1,0 +1,274 @@
+using System.Text.Json;
+using AssistantQueue.OpenAI.Client;
+using AssistantQueue.OpenAI.Content;
+using AssistantQueue.OpenAI.Errors;
+
+namespace AssistantQueue.OpenAI.Responses;
+
+/// <summary>Takes one batch to its reply over the Responses API: goes on where the journal ends, looks before it posts again, posts once.</summary>
+internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History history)
+{
+    private const int MaxOrphans = 20;
+    private const int MaxResumes = 3;
+    private bool _hasPosted;
+
+    private RunJournal Journal => context.Journal;
+
+    public async Task<RunCompleted> CompleteAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                await history.OpenAsync(cancellationToken);
+                if (await StepAsync(cancellationToken) is { } reply)
+                {
+                    return reply;
+                }
+            }
+            catch (ApiCallException exception) when (history.IsGone(exception.Error))
+            {
+                await BeginAnewAsync(exception, cancellationToken);
+            }
+            catch (ApiCallException exception)
+            {
+                throw context.Failure(exception.Error, exception);
+            }
+        }
+    }
+
+    // one way through: follow what has an id, else look for what may have been posted, else post
+    private async Task<RunCompleted?> StepAsync(CancellationToken cancellationToken)
+    {
+        if (Journal.LastRound is { RunId: { } id } round)
+        {
+            if (await FollowAsync(id, cancellationToken) is { } ended)
+            {
+                return await ConcludeAsync(ended, cancellationToken);
+            }
+
+            // a response that was not made in the background ends with its connection, or it goes on unseen
+            Log.RunGone(context.Logger, context.ThreadId, id);
+            round.RunId = null;
+            if (_hasPosted)
+            {
+                throw context.Failure(BackendErrorKind.Transient, $"Response {id} was lost together with its connection.");
+            }
+        }
+
+        if (await FindAsync(cancellationToken) is { } found)
+        {
+            return found;
+        }
+
+        return await PostAsync(cancellationToken) is { } answer && ResponseReading.IsOver(answer)
+            ? await ConcludeAsync(answer, cancellationToken)
+            : null;
+    }
+
+    private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
+    {
+        if (!_hasPosted)
+        {
+            Log.RunAdopted(context.Logger, context.ThreadId, id);
+            await context.TellAsync(new RunStarted(id));
+        }
+
+        try
+        {
+            return await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetAsync(id, token), ResponseReading.IsOver, cancellationToken);
+        }
+        catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, id))
+        {
+            return null;
+        }
+    }
+
+    // an earlier attempt may have left the messages in the conversation; a post of unknown outcome may still be at work
+    private async Task<RunCompleted?> FindAsync(CancellationToken cancellationToken)
+    {
+        var unknown = Journal.LastRound;
+        if (!history.CanBeLookedAt)
+        {
+            return null;
+        }
+
+        for (var look = 0; ; look++)
+        {
+            var tail = await history.LookAsync(cancellationToken);
+            if (tail.Reply is { } reply)
+            {
+                Log.PostFound(context.Logger, context.ThreadId, context.Run.BatchId);
+                context.Ended();
+                return reply;
+            }
+
+            if (tail.HasInputs && Journal.PostedThrough < context.LastSequence)
+            {
+                Log.PostFound(context.Logger, context.ThreadId, context.Run.BatchId);
+                Journal.PostedThrough = context.LastSequence;
+            }
+
+            if (unknown is null)
+            {
+                return null;
+            }
+
+            if (look == 0)
+            {
+                Log.LookingForPost(context.Logger, context.ThreadId, context.Run.BatchId, context.Queue.UnknownOutcomeWait);
+            }
+
+            if (!await context.WaitForLookAsync(unknown, look, cancellationToken))
+            {
+                return null;
+            }
+        }
+    }
+
+    private async Task<JsonElement?> PostAsync(CancellationToken cancellationToken)
+    {
+        var orphans = new List<string>();
+        while (true)
+        {
+            Journal.Model ??= context.Options.Model;
+            var stream = context.Options.Stream || !context.Options.Background;
+            var body = ResponseRequest.Write(context, history, orphans, stream);
+            var isAgain = Journal.IsOutcomeUnknown && context.Run.UnpostedInputs.Count > 0;
+            var round = await context.BeginRoundAsync(await history.LastItemAsync(cancellationToken), cancellationToken);
+            try
+            {
+                using var token = new PostToken(round, context.Time, cancellationToken);
+                return stream
+                    ? await ReadStreamAsync(round, body, token.Token, cancellationToken)
+                    : await TakeIdAsync(round, await api.CreateAsync(body, token.Token), cancellationToken);
+            }
+            catch (ApiCallException exception) when (!exception.MayHaveBeenTaken && round.RunId is null)
+            {
+                isAgain = false;
+                context.Refused(round);
+                if (ErrorMap.CallWithoutOutput(exception.Error) is { } call && orphans.Count < MaxOrphans && !orphans.Contains(call))
+                {
+                    Log.CallRepaired(context.Logger, context.ThreadId, call);
+                    orphans.Add(call);
+                    continue;
+                }
+
+                throw;
+            }
+            finally
+            {
+                context.CountPostedAgain(isAgain, "responses");
+            }
+        }
+    }
+
+    private async Task<JsonElement> TakeIdAsync(JournalRound round, JsonElement response, CancellationToken cancellationToken)
+    {
+        var id = response.Text("id") ?? throw ApiCallException.Garbage(200, "names no response");
+        _hasPosted = true;
+        round.RunId = id;
+        Journal.IsAdoptable = context.Options.Background;
+        Log.RunPosted(context.Logger, context.ThreadId, id, context.Run.BatchId);
+        // not: the run's token
+        // but: none; the id is worth more than a quick stop, and the store has a timeout of its own
+        await context.Run.SaveAsync(CancellationToken.None);
+        await context.TellAsync(new RunStarted(id));
+        cancellationToken.ThrowIfCancellationRequested();
+        return response;
+    }
+
+    // null: the stream ended before the response; it is looked at by its id then
+    private async Task<JsonElement?> ReadStreamAsync(JournalRound round, byte[] body, CancellationToken postToken, CancellationToken cancellationToken)
+    {
+        var position = -1;
+        for (var streams = 0; streams == 0 || (streams <= MaxResumes && context.Options.Background); streams++)
+        {
+            var events = streams == 0 ? api.CreateStreamAsync(body, postToken) : api.GetStreamAsync(round.RunId!, position, cancellationToken);
+            try
+            {
+                await foreach (var (type, data) in events)
+                {
+                    position = (int)(data.Number("sequence_number") ?? position);
+                    var response = type.Length == 0 ? data : data.Get("response");
+                    if (round.RunId is null && response is { } first)
+                    {
+                        await TakeIdAsync(round, first, cancellationToken);
+                    }
+
+                    switch (type)
+                    {
+                        case "response.output_text.delta" when data.Text("delta") is { } delta:
+                            await context.TellAsync(new RunTextDelta(delta));
+                            break;
+                        case "response.completed" or "response.incomplete" or "response.failed" or "response.cancelled":
+                            return response;
+                        case "" when ResponseReading.IsOver(data):
+                            return data;
+                        case "error":
+                            throw await FailAsync(ApiError.From(data.Get("error") ?? data), cancellationToken);
+                    }
+                }
+            }
+            catch (ApiCallException) when (round.RunId is not null)
+            {
+                // the connection broke, or the stream can't be had again: looking by the id tells which
+            }
+
+            if (round.RunId is null)
+            {
+                throw ApiCallException.Garbage(200, "was a stream that ended before it began");
+            }
+
+            Log.StreamCut(context.Logger, context.ThreadId, round.RunId);
+        }
+
+        return null;
+    }
+
+    private async Task<RunCompleted> ConcludeAsync(JsonElement response, CancellationToken cancellationToken)
+    {
+        if (ResponseReading.Error(response) is { } error)
+        {
+            throw await FailAsync(error, cancellationToken);
+        }
+
+        if (ResponseReading.Calls(response) is { Count: > 0 } calls)
+        {
+            var names = string.Join(", ", calls.Select(c => c.Name));
+            Log.ToolsUnanswered(context.Logger, context.ThreadId, response.Text("id") ?? "", names);
+            context.Ended();
+            throw context.Failure(BackendErrorKind.Permanent, $"The model asked for tools that the queue doesn't have: {names}. The conversation goes on without their results.");
+        }
+
+        context.Ended();
+        history.Advance(response);
+        return ResponseReading.Reply(response);
+    }
+
+    // a failed response may have left the messages in the conversation; a retry must not post them again
+    private async Task<AssistantBackendException> FailAsync(ApiError error, CancellationToken cancellationToken)
+    {
+        if ((await history.LookAsync(cancellationToken)).HasInputs)
+        {
+            Journal.PostedThrough = context.LastSequence;
+        }
+
+        context.Ended();
+        return context.Failure(error);
+    }
+
+    private async Task BeginAnewAsync(ApiCallException cause, CancellationToken cancellationToken)
+    {
+        if (context.Queue.WhenConversationGone == ConversationGoneAction.Fail)
+        {
+            context.Ended();
+            throw context.Failure(BackendErrorKind.Permanent, cause.Error, cause);
+        }
+
+        Log.ConversationGone(context.Logger, context.ThreadId, history.Forget());
+        context.Ended();
+        Journal.PostedThrough = 0;
+        await context.Run.SaveAsync(cancellationToken);
+    }
+}

@@ -1,0 +1,137 @@
+using System.Text.Json;
+using AssistantQueue.OpenAI.Errors;
+using AssistantQueue.OpenAI.Polling;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.OpenAI;
+
+/// <summary>What both APIs' runs need: the batch, the settings as they are now, the clock, and the way to tell what happens.</summary>
+internal sealed class RunContext(
+    BatchRun run,
+    OpenAIOptions options,
+    AssistantQueueOptions queueOptions,
+    string settingsPath,
+    TimeProvider time,
+    ILogger logger,
+    Func<RunUpdate, ValueTask> tell)
+{
+    public BatchRun Run { get; } = run;
+
+    public RunJournal Journal => Run.Journal;
+
+    public OpenAIOptions Options { get; } = options;
+
+    public AssistantQueueOptions Queue { get; } = queueOptions;
+
+    public TimeProvider Time { get; } = time;
+
+    public ILogger Logger { get; } = logger;
+
+    public RunPoll Poll { get; } = new(time, options, logger);
+
+    public string ThreadId => Run.ThreadId;
+
+    public long LastSequence => Run.Messages[^1].Sequence;
+
+    public ValueTask TellAsync(RunUpdate update) => tell(update);
+
+    /// <summary>Writes what the API keeps with the run, and what <see cref="JournalRound"/>s are found by.</summary>
+    public void WriteMetadata(Utf8JsonWriter json, IEnumerable<KeyValuePair<string, string>>? more = null)
+    {
+        var pairs = new Dictionary<string, string>(StringComparer.Ordinal) { [RunMetadata.BatchId] = Run.BatchId, [RunMetadata.ThreadKey] = RunMetadata.Cut(Run.ThreadId) };
+        if (Run.QueueName.Length > 0)
+        {
+            pairs[RunMetadata.Queue] = RunMetadata.Cut(Run.QueueName);
+        }
+
+        foreach (var (key, value) in more ?? [])
+        {
+            if (pairs.Count < RunMetadata.MaxPairs)
+            {
+                pairs.TryAdd(key, value);
+            }
+        }
+
+        RunMetadata.Write(json, pairs);
+    }
+
+    /// <summary>Writes down that a post is about to be sent.</summary>
+    public async Task<JournalRound> BeginRoundAsync(string? lastItemSeen, CancellationToken cancellationToken)
+    {
+        var round = new JournalRound { PostingAt = Time.GetUtcNow(), LastItemSeen = lastItemSeen };
+        Journal.Rounds.Add(round);
+        Journal.IsAdoptable = false;
+        await Run.SaveAsync(cancellationToken);
+        return round;
+    }
+
+    /// <summary>Takes back a post that the API has refused: its outcome is known.</summary>
+    public void Refused(JournalRound round)
+    {
+        Journal.Rounds.Remove(round);
+        if (Journal.PostedThrough == 0 && Journal.Rounds.Count == 0)
+        {
+            // not: keep the sealed model
+            // but: the refusal may be about a mistyped model, and the setting that mends it must count
+            Journal.Model = null;
+        }
+    }
+
+    /// <summary>The run has ended: nothing is left to look for.</summary>
+    public void Ended()
+    {
+        Journal.Rounds.Clear();
+        Journal.IsAdoptable = false;
+    }
+
+    /// <summary>What the queue gets to see of a failed call. Rounds that are still in the journal have an unknown outcome, or a run that goes on.</summary>
+    public AssistantBackendException Failure(ApiError error, Exception? cause = null) => Failure(ErrorMap.Classify(error), error, cause);
+
+    public AssistantBackendException Failure(BackendErrorKind kind, ApiError error, Exception? cause = null)
+    {
+        var answer = error.Status == 0 ? "" : $"HTTP {error.Status}{(error.Code is null ? "" : $", {error.Code}")}: ";
+        var hint = kind == BackendErrorKind.BackendUnavailable && ErrorMap.SettingAtFault(error) is { } setting ? $" Look at {settingsPath}:{setting}." : "";
+        return new(kind, $"{answer}{error.Message}{hint}", cause)
+        {
+            Status = error.Status == 0 ? null : error.Status,
+            Code = error.Code,
+            RetryAfter = error.RetryAfter ?? (kind == BackendErrorKind.ThreadBusy ? BusyPause() : null),
+            IsOutcomeUnknown = Journal.Rounds.Count > 0,
+        };
+    }
+
+    public AssistantBackendException Failure(BackendErrorKind kind, string message) =>
+        new(kind, message) { IsOutcomeUnknown = Journal.Rounds.Count > 0 };
+
+    /// <summary>Waits before the next look for a post of unknown outcome; false when <see cref="AssistantQueueOptions.UnknownOutcomeWait"/> is over.</summary>
+    public async Task<bool> WaitForLookAsync(JournalRound round, int look, CancellationToken cancellationToken)
+    {
+        var left = round.PostingAt + Queue.UnknownOutcomeWait - Time.GetUtcNow();
+        if (left <= TimeSpan.Zero)
+        {
+            return false;
+        }
+
+        var pause = PollPauses.Next(look, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), Random.Shared.NextDouble());
+        await Task.Delay(pause < left ? pause : left, Time, cancellationToken);
+        return true;
+    }
+
+    /// <summary>Counts a post of unknown outcome that was sent again.</summary>
+    public void CountPostedAgain(bool isAgain, string api)
+    {
+        if (isAgain)
+        {
+            Log.PostedAgain(Logger, ThreadId, Run.BatchId);
+            RunMetrics.PostedAgain.Add(1, new KeyValuePair<string, object?>("queue", Run.QueueName), new KeyValuePair<string, object?>("api", api));
+        }
+    }
+
+    // 1, 2, 4 s, then 4 s for as long as it takes: a lock's holder is a run, and runs take seconds
+    private TimeSpan BusyPause()
+    {
+        var times = Journal.Notes.TryGetValue("busy", out var text) && int.TryParse(text, out var before) ? before : 0;
+        Journal.Notes["busy"] = (times + 1).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        return TimeSpan.FromSeconds(1 << Math.Min(times, 2));
+    }
+}

@@ -1,0 +1,26 @@
+namespace AssistantQueue.OpenAI;
+
+/// <summary>What the backends remember of a thread between runs, and of a batch between attempts.</summary>
+internal static class StateNames
+{
+    /// <summary>The conversation's id, <c>conv_…</c>.</summary>
+    public const string Conversation = "conversation";
+
+    /// <summary>The last item of the conversation that a run of ours left there.</summary>
+    public const string LastItem = "last_item";
+
+    /// <summary>The head of a chain of responses.</summary>
+    public const string LastResponse = "last_response";
+
+    /// <summary>The thread's id, <c>thread_…</c>.</summary>
+    public const string Thread = "thread";
+
+    /// <summary>The last run of ours in the thread; in a journal's notes, the last of the batch.</summary>
+    public const string LastRun = "last_run";
+
+    /// <summary>In a journal's notes: the conversation's last item before the batch's first post; empty when it had none.</summary>
+    public const string Before = "before";
+
+    /// <summary>In a journal's notes: the API that the journal speaks of.</summary>
+    public const string Api = "api";
+}

@@ -1,0 +1,106 @@
+using AssistantQueue.Emulators;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AssistantQueue.Tests.OpenAI;
+
+/// <summary>A backend of <c>UseOpenAI()</c> against an emulator of its own, over real sockets. Each request must be as OpenAI publishes it.</summary>
+public abstract class BackendTest : IAsyncLifetime
+{
+    private readonly List<ServiceProvider> _hosts = [];
+
+    internal OpenAIEmulator Emulator { get; private set; } = null!;
+
+    internal HurriedTime Time { get; } = new();
+
+    protected static CancellationToken Ct { get; } = new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
+
+    internal LedgerSnapshot Ledger => Emulator.Ledger.Snapshot();
+
+    public virtual async Task InitializeAsync() => Emulator = await OpenAIEmulator.StartAsync(new OpenAIEmulatorOptions { KeepBodies = true });
+
+    public async Task DisposeAsync()
+    {
+        foreach (var host in _hosts)
+        {
+            await host.DisposeAsync();
+        }
+
+        await Emulator.DisposeAsync();
+    }
+
+    /// <summary>A backend in a process of its own, so to speak: nothing is shared with another one.</summary>
+    internal IAssistantBackend NewBackend(Action<OpenAIOptions>? configure = null, Action<AssistantQueueOptions>? queue = null, Action<IServiceCollection>? services = null)
+    {
+        var collection = new ServiceCollection();
+        collection.AddSingleton<TimeProvider>(Time);
+        collection.AddSingleton<IConfiguration>(new ConfigurationBuilder().Build());
+        services?.Invoke(collection);
+        collection
+            .AddAssistantMessageQueue(options =>
+            {
+                options.RedisConnectionString = "127.0.0.1:1";
+                queue?.Invoke(options);
+            })
+            .UseOpenAI(options =>
+            {
+                options.ApiKey = "sk-test";
+                options.Endpoint = Emulator.BaseUrl;
+                Configure(options);
+                configure?.Invoke(options);
+            });
+        var host = collection.BuildServiceProvider();
+        _hosts.Add(host);
+        return host.GetRequiredKeyedService<IAssistantBackend>("");
+    }
+
+    protected abstract void Configure(OpenAIOptions options);
+
+    /// <summary>Runs the batch to its reply, as the worker does, and stores what goes with it.</summary>
+    internal static async Task<RunCompleted> CompleteAsync(IAssistantBackend backend, StoredBatch batch) => (await UpdatesAsync(backend, batch)).OfType<RunCompleted>().Single();
+
+    internal static async Task<List<RunUpdate>> UpdatesAsync(IAssistantBackend backend, StoredBatch batch)
+    {
+        var run = batch.NextOwner();
+        var updates = new List<RunUpdate>();
+        await foreach (var update in backend.RunAsync(run, Ct))
+        {
+            updates.Add(update);
+        }
+
+        Assert.IsType<RunCompleted>(updates[^1]);
+        batch.Complete(run);
+        return updates;
+    }
+
+    /// <summary>Runs the batch until its attempt fails, and stores what goes with it.</summary>
+    internal static async Task<AssistantBackendException> FailAsync(IAssistantBackend backend, StoredBatch batch)
+    {
+        var run = batch.NextOwner();
+        var failure = await Assert.ThrowsAsync<AssistantBackendException>(async () =>
+        {
+            await foreach (var update in backend.RunAsync(run, Ct))
+            {
+                Assert.IsNotType<RunCompleted>(update);
+            }
+        });
+        batch.Retry(run, failure);
+        return failure;
+    }
+
+    /// <summary>Runs the batch until <paramref name="until"/>, then its owner is stopped and leaves everything as it is.</summary>
+    internal static async Task LeaveAsync(IAssistantBackend backend, StoredBatch batch, Func<RunUpdate, bool> until)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var update in backend.RunAsync(batch.NextOwner(), stop.Token))
+            {
+                if (until(update))
+                {
+                    await stop.CancelAsync();
+                }
+            }
+        });
+    }
+}
