@@ -150,4 +150,9 @@ internal static partial class Log
 
     [LoggerMessage(702, LogLevel.Information, "Queue '{Queue}' only produces in this process (RunWorker is false or ProducerOnly() was called).")]
     public static partial void ProducesOnly(ILogger logger, string queue);
+
+    // 1xx: enqueue, waiting, watching
+
+    [LoggerMessage(100, LogLevel.Warning, "A watcher waits for Redis: {Reason}")]
+    public static partial void WatchWaitsForRedis(ILogger logger, string reason);
 }

@@ -1,4 +1,5 @@
 using AssistantQueue.Redis;
+using AssistantQueue.Worker;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -7,9 +8,14 @@ using Microsoft.Extensions.Logging;
 namespace AssistantQueue;
 
 /// <summary>One queue's part of the host: connects in the background and, unless this process only produces, runs the worker. Made before settings are checked, so it looks at them only when it starts.</summary>
-internal sealed class QueueHost(QueueRegistration registration, IServiceProvider services) : IHostedService
+internal sealed class QueueHost(QueueRegistration registration, IServiceProvider services) : BackgroundService
 {
-    public Task StartAsync(CancellationToken cancellationToken)
+    private AssistantQueueWorker? _worker;
+
+    /// <summary>The worker's task: the host stops when it fails.</summary>
+    public override Task? ExecuteTask => _worker?.ExecuteTask;
+
+    public override Task StartAsync(CancellationToken cancellationToken)
     {
         var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue");
         var options = services.GetRequiredKeyedService<CurrentOptions>(registration.Name).Value;
@@ -25,10 +31,21 @@ internal sealed class QueueHost(QueueRegistration registration, IServiceProvider
         if (!options.RunWorker)
         {
             Log.ProducesOnly(logger, registration.Name);
+            return Task.CompletedTask;
         }
 
-        return Task.CompletedTask;
+        _worker = QueueServices.CreateWorker(services, registration.Name);
+        return _worker.StartAsync(cancellationToken);
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public override Task StopAsync(CancellationToken cancellationToken) => _worker?.StopAsync(cancellationToken) ?? Task.CompletedTask;
+
+    public override void Dispose()
+    {
+        _worker?.Dispose();
+        base.Dispose();
+    }
+
+    // Never called: the worker has a loop of its own.
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.CompletedTask;
 }

@@ -1,4 +1,11 @@
+using System.Diagnostics.Metrics;
+using AssistantQueue.Deliver;
+using AssistantQueue.Diagnostics;
+using AssistantQueue.Enqueue;
 using AssistantQueue.Redis;
+using AssistantQueue.Store;
+using AssistantQueue.Watch;
+using AssistantQueue.Worker;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -17,9 +24,61 @@ internal static class QueueServices
         services.AddLogging();
         services.AddKeyedSingleton(name, registration);
         AddOptions(services, registration);
-        services.AddKeyedSingleton(name, (s, _) => RedisServices.Connect(s, name));
         services.AddSingleton<IHostedService>(s => new QueueHost(registration, s));
+        services.AddMetrics();
+        services.AddKeyedSingleton(name, (s, _) => new QueueMetrics(name, s.GetService<IMeterFactory>()));
+        services.AddKeyedSingleton(name, (s, _) => RedisServices.Connect(s, name));
+        services.AddKeyedSingleton<IQueueStore>(name, (s, _) => new RedisQueueStore(s.GetRequiredKeyedService<RedisConnection>(name), Settings(s, name), Clock(s)));
+        services.AddKeyedSingleton<IAssistantMessageQueue>(name, (s, _) => CreateQueue(s, name));
+        if (name.Length == 0)
+        {
+            services.AddSingleton(s => s.GetRequiredKeyedService<IAssistantMessageQueue>(name));
+        }
     }
+
+    /// <summary>The worker of a queue. Asked for when the host starts, after all settings were checked: the backend is made here.</summary>
+    public static AssistantQueueWorker CreateWorker(IServiceProvider services, string name)
+    {
+        var loggers = services.GetRequiredService<ILoggerFactory>();
+        var dispatcher = new HandlerDispatcher(
+            services.GetRequiredService<IServiceScopeFactory>(),
+            scope => scope.GetKeyedServices<IAssistantReplyHandler>(name),
+            services.GetRequiredService<IServiceProviderIsKeyedService>().IsKeyedService(typeof(IAssistantReplyHandler), name),
+            loggers.CreateLogger("AssistantQueue.Deliver"));
+        return new AssistantQueueWorker(
+            name,
+            services.GetRequiredKeyedService<IQueueStore>(name),
+            services.GetRequiredKeyedService<IAssistantBackend>(name),
+            Settings(services, name),
+            dispatcher,
+            services.GetRequiredKeyedService<QueueMetrics>(name),
+            Clock(services),
+            loggers.CreateLogger<AssistantQueueWorker>(),
+            services.GetRequiredService<IHostApplicationLifetime>(),
+            services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
+    }
+
+    private static AssistantMessageQueue CreateQueue(IServiceProvider services, string name)
+    {
+        var store = services.GetRequiredKeyedService<IQueueStore>(name);
+        var subscriptions = new ThreadSubscriptions(store);
+        var time = Clock(services);
+        return new AssistantMessageQueue(
+            name,
+            store,
+            Settings(services, name),
+            new ReplyWaiter(store, subscriptions, time),
+            new ThreadWatcher(store, subscriptions, time, services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue.Watch")),
+            services.GetRequiredKeyedService<QueueMetrics>(name));
+    }
+
+    private static Func<AssistantQueueOptions> Settings(IServiceProvider services, string name)
+    {
+        var current = services.GetRequiredKeyedService<CurrentOptions>(name);
+        return () => current.Value;
+    }
+
+    private static TimeProvider Clock(IServiceProvider services) => services.GetService<TimeProvider>() ?? TimeProvider.System;
 
     private static void AddOptions(IServiceCollection services, QueueRegistration registration)
     {

@@ -6,7 +6,7 @@ using StackExchange.Redis;
 namespace AssistantQueue.Redis;
 
 /// <summary>One queue's way to Redis: a multiplexer of its own that connects in the background and comes back by itself, or the app's. Thread-safe.</summary>
-internal sealed class RedisConnection : IAsyncDisposable
+internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 {
     // The events of the multiplexer wake the waiting; this look bounds the damage should one be lost.
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(250);
@@ -92,26 +92,37 @@ internal sealed class RedisConnection : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Leave() is { } multiplexer)
+        {
+            await multiplexer.DisposeAsync();
+        }
+    }
+
+    // For a container that is disposed synchronously.
+    public void Dispose() => Leave()?.Dispose();
+
+    /// <summary>Ends everything; what is left to do is to dispose the multiplexer that is returned.</summary>
+    private IConnectionMultiplexer? Leave()
+    {
         lock (_lock)
         {
             if (_stopped.IsCancellationRequested)
             {
-                return;
+                return null;
             }
 
             _stopped.Cancel();
         }
 
         Signal();
-        if (Current is { } multiplexer)
+        if (Current is not { } multiplexer)
         {
-            multiplexer.ConnectionFailed -= OnFailed;
-            multiplexer.ConnectionRestored -= OnRestored;
-            if (_isOwn)
-            {
-                await multiplexer.DisposeAsync();
-            }
+            return null;
         }
+
+        multiplexer.ConnectionFailed -= OnFailed;
+        multiplexer.ConnectionRestored -= OnRestored;
+        return _isOwn ? multiplexer : null;
     }
 
     private async Task<IConnectionMultiplexer> WaitAsync(CancellationToken cancellationToken)

@@ -3,7 +3,7 @@ using AssistantQueue.Store;
 namespace AssistantQueue.Redis;
 
 /// <summary>The queue's state on Redis: joins the steps. Holds nothing itself but calls under way.</summary>
-internal sealed class RedisQueueStore : IQueueStore
+internal sealed class RedisQueueStore : IQueueStore, IDisposable
 {
     /// <summary>How long the outcome of a call is kept for its repetition.</summary>
     public static readonly TimeSpan RequestRetention = TimeSpan.FromMinutes(10);
@@ -95,4 +95,6 @@ internal sealed class RedisQueueStore : IQueueStore
         _subscriptions.ToWakeUpsAsync(workerId, onWake, cancellationToken);
 
     public ValueTask DisposeAsync() => _connection.DisposeAsync();
+
+    public void Dispose() => _connection.Dispose();
 }

@@ -1,0 +1,51 @@
+using System.Threading.Channels;
+using AssistantQueue.Store;
+
+namespace AssistantQueue.Watch;
+
+/// <summary>Keeps announcements for one watcher until it takes them; when it is too slow for them, it is told to look for itself.</summary>
+internal sealed class AnnouncementInbox
+{
+    private const int Capacity = 512;
+
+    private readonly Channel<ThreadAnnouncement> _announcements = Channel.CreateBounded<ThreadAnnouncement>(
+        new BoundedChannelOptions(Capacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+
+    private int _hasGap;
+
+    /// <summary>Takes an announcement; null means that some may have been lost.</summary>
+    public void Add(ThreadAnnouncement? announcement)
+    {
+        if (announcement is not { } told)
+        {
+            Volatile.Write(ref _hasGap, 1);
+            // Something to wake the reader with; where the box is full it is awake anyway.
+            _announcements.Writer.TryWrite(default);
+        }
+        else if (!_announcements.Writer.TryWrite(told))
+        {
+            Volatile.Write(ref _hasGap, 1);
+        }
+    }
+
+    /// <summary>Waits for announcements, at most for a while. An empty list: nothing came, or a gap must be closed by looking.</summary>
+    public async Task<(IReadOnlyList<ThreadAnnouncement> Announcements, bool MustLook)> TakeAsync(TimeSpan longest, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _announcements.Reader.WaitToReadAsync(cancellationToken).AsTask().WaitAsync(longest, time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            return ([], true);
+        }
+
+        var taken = new List<ThreadAnnouncement>();
+        while (_announcements.Reader.TryRead(out var announcement))
+        {
+            taken.Add(announcement);
+        }
+
+        return Interlocked.Exchange(ref _hasGap, 0) == 1 ? ([], true) : (taken, false);
+    }
+}

@@ -1,0 +1,122 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace AssistantQueue.Tests.DependencyInjection;
+
+/// <summary>What stops a real host at its start, and in which words.</summary>
+public sealed class HostStartTests
+{
+    [Fact]
+    public async Task Start_WorkerWithoutBackend_SaysWhatToCall()
+    {
+        var told = await FaultsOf(services => services.AddAssistantMessageQueue(Local));
+
+        Assert.Contains(".UseOpenAI()", Assert.Single(told), StringComparison.Ordinal);
+        Assert.Contains(".UseBackend<T>()", told[0], StringComparison.Ordinal);
+        Assert.Contains(".ProducerOnly()", told[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_NeitherConnectionStringNorMultiplexer_NamesTheThreeWays()
+    {
+        var told = await FaultsOf(services => services.AddAssistantMessageQueue().ProducerOnly());
+
+        Assert.Contains("RedisConnectionString", Assert.Single(told), StringComparison.Ordinal);
+        Assert.Contains("IConnectionMultiplexer", told[0], StringComparison.Ordinal);
+        Assert.Contains(".UseEmbeddedRedis()", told[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_HandlerOnProducerOnlyHost_IsAnError()
+    {
+        var told = await FaultsOf(services => services.AddAssistantMessageQueue(Local).ProducerOnly().OnReply((_, _) => Task.CompletedTask));
+
+        Assert.Contains("reply handler but no worker", Assert.Single(told), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_TwoQueuesOneRedisOnePrefix_NamesBoth()
+    {
+        var told = await FaultsOf(services =>
+        {
+            services.AddAssistantMessageQueue(Local).ProducerOnly();
+            services.AddAssistantMessageQueue("support", o => (o.RedisConnectionString, o.QueuePrefix) = ("redis://localhost/3", "assistant")).ProducerOnly();
+        });
+
+        Assert.Contains("AssistantQueue:QueuePrefix and AssistantQueue:Queues:support:QueuePrefix are both 'assistant'", Assert.Single(told), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_FaultsInSeveralQueues_AreAllInOneMessage()
+    {
+        var told = await FaultsOf(services =>
+        {
+            services.AddAssistantMessageQueue(o => o.Concurrency = 0);
+            services.AddAssistantMessageQueue("support", o => o.MaxAttempts = 0);
+        });
+
+        Assert.Equal(6, told.Count);
+        Assert.Contains(told, f => f.StartsWith("AssistantQueue:Concurrency is 0", StringComparison.Ordinal));
+        Assert.Contains(told, f => f.StartsWith("AssistantQueue:Queues:support:MaxAttempts is 0", StringComparison.Ordinal));
+        Assert.Contains(told, f => f.StartsWith("queue 'support' has a worker", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Start_RunWorkerFalse_NeedsNoBackend(bool inCode)
+    {
+        using var host = Host(
+            services => services.AddAssistantMessageQueue(o => (o.RedisConnectionString, o.RunWorker) = ("127.0.0.1:1", !inCode && o.RunWorker)),
+            new() { ["AssistantQueue:RunWorker"] = "false" });
+
+        await host.StartAsync();
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public async Task Start_TwoQueuesOnePrefixOnTwoServers_IsFine()
+    {
+        using var host = Host(services =>
+        {
+            services.AddAssistantMessageQueue(o => o.RedisConnectionString = "127.0.0.1:1").ProducerOnly();
+            services.AddAssistantMessageQueue("b", o => (o.RedisConnectionString, o.QueuePrefix) = ("127.0.0.1:2", "assistant")).ProducerOnly();
+        });
+
+        await host.StartAsync();
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public async Task Start_MultiplexerThatCannotConnect_StillStarts()
+    {
+        using var host = Host(services =>
+        {
+            services.AddSingleton<IConnectionMultiplexer>(_ => ConnectionMultiplexer.Connect("127.0.0.1:1,connectTimeout=100,connectRetry=0"));
+            services.AddAssistantMessageQueue().ProducerOnly();
+        });
+
+        await host.StartAsync();
+        await host.StopAsync();
+    }
+
+    private static void Local(AssistantQueueOptions options) => options.RedisConnectionString = "localhost";
+
+    private static async Task<List<string>> FaultsOf(Action<IServiceCollection> add)
+    {
+        using var host = Host(add);
+        var e = await Assert.ThrowsAsync<OptionsValidationException>(() => host.StartAsync());
+        return [.. e.Failures];
+    }
+
+    private static IHost Host(Action<IServiceCollection> add, Dictionary<string, string?>? settings = null)
+    {
+        var builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(settings);
+        add(builder.Services);
+        return builder.Build();
+    }
+}
