@@ -4,6 +4,7 @@ using AssistantQueue.TestHost;
 return args switch
 {
     ["emulator", .. var rest] => await EmulatorVerb.RunAsync(rest),
+    ["redis", .. var rest] => await RedisVerb.RunAsync(rest),
     _ => Unknown(args),
 };
 
