@@ -14,6 +14,7 @@ internal sealed class RedisFinish
     private readonly Func<AssistantQueueOptions> _options;
     private readonly TimeProvider _time;
     private readonly GroupCommit<(Lease Lease, CompleteWrite Write), FinishAnswer>[] _completions;
+    private long _revision;
 
     public RedisFinish(RedisCaller caller, RedisKeys keys, Func<AssistantQueueOptions> options, TimeProvider time)
     {
@@ -27,13 +28,14 @@ internal sealed class RedisFinish
 
     public async Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken)
     {
-        // The same journal under the same fence can be written twice, so it needs no request id.
+        // The same journal under the same fence can be written twice, so it needs no request id; its revision keeps a late one from undoing a newer one.
+        var revision = Interlocked.Increment(ref _revision);
         var answer = await RepeatAsync(
             RedisScript.Journal,
             lease.Partition,
             [
                 RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, write.Journal, write.IsAdoptable ? "1" : "0",
-                ConversationRetention(_options()), .. Conversation(write.Conversation),
+                ConversationRetention(_options()), revision, .. Conversation(write.Conversation),
             ],
             () => !cancellationToken.IsCancellationRequested,
             cancellationToken);

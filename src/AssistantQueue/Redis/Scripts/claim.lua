@@ -75,7 +75,8 @@ local function consider(id, source)
   if length == 0 then found[#found + 1] = thread return end
   if source == leases then
     local record = tonumber(redis.call('ZSCORE', p .. ':workers', h[1] or '') or 0)
-    if ARGV[11] == '1' and h[8] ~= '1' and record <= now then thread.deaths, thread.died = thread.deaths + 1, true end
+    -- Who claims again what it left lying did not die.
+    if ARGV[11] == '1' and h[8] ~= '1' and h[1] ~= worker and record <= now then thread.deaths, thread.died = thread.deaths + 1, true end
     if thread.deaths > 0 and not alone then moving[#moving + 1] = thread return end
     if alone and thread.deaths == 0 then return end
   end
@@ -107,9 +108,12 @@ redis.call('ZADD', p .. ':workers', text(now + lock), worker)
 for _, idle in ipairs(redis.call('ZRANGE', p .. ':idle', 0, 7)) do
   if not redis.call('ZSCORE', p .. ':workers', idle) then redis.call('ZREM', p .. ':idle', idle) end
 end
+-- A repeated claim begins its leases anew, as the owner counts them from the repetition.
+for _, id in ipairs(claimed) do redis.call('ZADD', leases, text(now + lock), id) end
 for _, id in ipairs(back) do
   redis.call('ZREM', held, id)
-  redis.call('ZADD', due, text(now), id)
+  local died = tonumber(redis.call('HGET', p .. ':thread:' .. id, 'deaths') or 0) > 0
+  redis.call('ZADD', died and suspects or due, text(now), id)
 end
 for _, pair in ipairs(foreign) do
   redis.call('ZREM', pair[2], pair[1])
@@ -135,7 +139,7 @@ for i, thread in ipairs(found) do
     local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'
     redis.call('HSET', key, 'fence', text(fence), 'owner', worker, 'token', token,
       'batch', thread.batch or (token .. '-' .. i), 'first', text(thread.first), 'last', text(thread.last),
-      'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0')
+      'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0', 'revision', '0')
     redis.call('ZADD', leases, text(now + lock), thread.id)
     redis.call('HINCRBY', counters, 'active', thread.count - (thread.source == leases and thread.old or 0))
     local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
@@ -148,7 +152,9 @@ keep_fence()
 if #names > 0 then redis.call('SET', p .. ':request:' .. token, table.concat(names, '\n'), 'PX', 600000) end
 
 local function first_score(key) return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]) end
-local next_look
+-- Suspects that are due already are told apart; those that are not yet are looked for like the others.
+local coming = redis.call('ZRANGEBYSCORE', suspects, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local next_look = tonumber(coming[2])
 for _, key in ipairs({ due, leases, held }) do
   local score = first_score(key)
   if score and (not next_look or score < next_look) then next_look = score end

@@ -10,7 +10,8 @@ ARGV[5]  batch
 ARGV[6]  journal
 ARGV[7]  '1' if another process can go on with the run
 ARGV[8]  how long the conversation is kept, ms; 0 for ever
-ARGV[9]  conversation changes: a count, then triples '+' name value | '-' name ''
+ARGV[9]  revision, which grows with each write of an owner: one that arrives late changes nothing
+ARGV[10] conversation changes: a count, then triples '+' name value | '-' name ''
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:thread:<thread>, p:conversation:<thread>
 ]]
@@ -21,7 +22,11 @@ local thread = ARGV[2]
 local mine = owned(thread, ARGV[3], ARGV[4], ARGV[5])
 if mine ~= 1 then return text(mine) end
 
-redis.call('HDEL', p .. ':thread:' .. thread, 'adoptable')
-redis.call('HSET', p .. ':thread:' .. thread, 'journal', ARGV[6], 'adoptable', ARGV[7])
-write_conversation(thread, 9, tonumber(ARGV[8]))
+local key = p .. ':thread:' .. thread
+-- A cut connection can deliver an old call behind a newer one.
+if tonumber(redis.call('HGET', key, 'revision') or 0) >= tonumber(ARGV[9]) then return '1' end
+redis.call('HDEL', key, 'adoptable')
+-- What was noted may be posted: the range stays sealed until a finish says otherwise.
+redis.call('HSET', key, 'journal', ARGV[6], 'adoptable', ARGV[7], 'posted', '1', 'revision', ARGV[9])
+write_conversation(thread, 10, tonumber(ARGV[8]))
 return '1'
