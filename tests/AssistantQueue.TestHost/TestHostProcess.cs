@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace AssistantQueue.TestHost;
 
 /// <summary>A verb of this program in a process of its own, for tests that kill, freeze or stop it.</summary>
-public sealed partial class TestHostProcess : IAsyncDisposable
+public sealed class TestHostProcess : IAsyncDisposable
 {
     /// <summary>What a verb's first line begins with when it is up.</summary>
     internal const string ReadyMark = "ready ";
@@ -127,16 +126,16 @@ public sealed partial class TestHostProcess : IAsyncDisposable
     /// <returns>Its exit code.</returns>
     public async Task<int> StopAsync()
     {
-        Send(15);
+        ProcessSignals.Terminate(_process.Id);
         await _process.WaitForExitAsync().WaitAsync(Patience);
         return _process.ExitCode;
     }
 
     /// <summary>SIGSTOP: the process stands still and knows nothing of it.</summary>
-    public void Freeze() => Send(19);
+    public void Freeze() => ProcessSignals.Freeze(_process.Id);
 
     /// <summary>SIGCONT: the process goes on after <see cref="Freeze"/>.</summary>
-    public void Thaw() => Send(18);
+    public void Thaw() => ProcessSignals.Thaw(_process.Id);
 
     /// <summary>Kills the process if it is still there.</summary>
     /// <returns>A task that is done when the process is gone.</returns>
@@ -169,16 +168,4 @@ public sealed partial class TestHostProcess : IAsyncDisposable
     }
 
     private void Signal() => Interlocked.Exchange(ref _changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
-
-    // The numbers are Linux's.
-    private void Send(int signal)
-    {
-        if (Kill(_process.Id, signal) != 0)
-        {
-            throw new InvalidOperationException($"Signal {signal} could not be sent to process {_process.Id}: error {Marshal.GetLastPInvokeError()}.");
-        }
-    }
-
-    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int Kill(int processId, int signal);
 }
