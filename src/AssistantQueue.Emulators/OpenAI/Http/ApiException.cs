@@ -78,7 +78,7 @@ internal sealed class ApiException(int status, string message, string? code = nu
 
     public static ApiException InvalidPrompt() => new(400, "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try again with a different prompt.", "invalid_prompt");
 
-    private static string Masked(string key) => key.Length < 8 ? new string('*', key.Length) : $"{key[..4]}{new string('*', key.Length - 8)}{key[^4..]}";
+    private static string Masked(string key) => key.Length < 12 ? new string('*', key.Length) : $"{key[..4]}{new string('*', key.Length - 8)}{key[^4..]}";
 
     private static string Quoted(IEnumerable<string> ids) => string.Join(", ", ids.Select(id => $"'{id}'"));
 }

@@ -23,9 +23,9 @@ internal static class EventStreamWriter
 
             if (sent >= fault?.AfterEvents && fault.Kind is OpenAIFaultKind.CutStream)
             {
-                http.Abort();
                 answer.Lost?.Invoke();
-                return false;
+                // not: http.Abort(), whose reset makes the client forget events that it has received but not read
+                throw new StreamCutException();
             }
 
             SentEvent? next;
@@ -61,3 +61,6 @@ internal static class EventStreamWriter
         await response.Body.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 }
+
+/// <summary>Ends a request in the middle of its answer: the server closes the connection without the body's end.</summary>
+internal sealed class StreamCutException() : Exception("The stream was cut by a fault.");

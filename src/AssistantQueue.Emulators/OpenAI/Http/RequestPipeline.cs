@@ -96,9 +96,10 @@ internal sealed class RequestPipeline
         }
         catch (OperationCanceledException)
         {
-            // the client went away, or the emulator stops: nobody is there to answer
+            // the client went away, or the emulator stops; without the abort the server would answer 200 with nothing
+            http.Abort();
         }
-        catch (Exception e) when (e is not IOException)
+        catch (Exception e) when (e is not StreamCutException && !http.Response.HasStarted)
         {
             core.Broke(http.Request.Path, e);
             await WriteAsync(http, 500, Wire.Utf8(ApiException.Body("The emulator broke: " + e.Message, "server_error", null, null)), outcome).ConfigureAwait(false);

@@ -34,9 +34,12 @@ public abstract class EmulatorTest : IAsyncLifetime, IDisposable
     /// <summary>Gets a value indicating whether requests must fit the schema.</summary>
     protected virtual bool RequestsFitSchema => true;
 
-    public async Task InitializeAsync()
+    public Task InitializeAsync() => StartAsync();
+
+    protected async Task StartAsync()
     {
         Emulator = await OpenAIEmulator.StartAsync(Options(), Time(), cancellationToken: Ct);
+        Http?.Dispose();
         schema = new SchemaCheckingHandler(RequestsFitSchema);
         Http = new HttpClient(schema) { BaseAddress = new Uri(Emulator.BaseUrl + "/"), Timeout = Timeout.InfiniteTimeSpan };
         Http.DefaultRequestHeaders.Authorization = new("Bearer", "test-key");
@@ -47,13 +50,22 @@ public abstract class EmulatorTest : IAsyncLifetime, IDisposable
         Conversations = client.GetConversationClient();
     }
 
-    public async Task DisposeAsync()
+    public Task DisposeAsync() => StopAsync();
+
+    /// <summary>Stops the emulator and judges what passed.</summary>
+    protected async Task StopAsync()
     {
         await Emulator.DisposeAsync();
         if (AnswersFitSchema)
         {
             Assert.Empty(schema.Faults);
         }
+    }
+
+    protected async Task RestartAsync()
+    {
+        await StopAsync();
+        await StartAsync();
     }
 
     public void Dispose()
