@@ -14,7 +14,7 @@ namespace AssistantQueue.Emulators;
 /// The model echoes what it was sent. <see cref="Faults"/> breaks things on demand, <see cref="Ledger"/> knows everything that arrived.
 /// Another process reaches both under <c>/__emulator</c> (see <see cref="OpenAIEmulatorControl"/>).
 /// </remarks>
-public sealed class OpenAIEmulator : IAsyncDisposable
+public sealed class OpenAIEmulator : IAsyncDisposable, IDisposable
 {
     private readonly WebApplication server;
     private readonly EmulatorCore core;
@@ -114,4 +114,7 @@ public sealed class OpenAIEmulator : IAsyncDisposable
         await server.DisposeAsync().ConfigureAwait(false);
         await ended.ConfigureAwait(false);
     }
+
+    // A container that is disposed synchronously can't hold what is disposed asynchronously only.
+    void IDisposable.Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 }
