@@ -61,5 +61,7 @@ public sealed class UseEmbeddedRedisTests
     private sealed record Builder(string Name, IServiceCollection Services) : IAssistantQueueBuilder
     {
         public string ConfigurationPath => "AssistantQueue";
+
+        public IEnumerable<IConfiguration> GetSections(IServiceProvider services) => [];
     }
 }
