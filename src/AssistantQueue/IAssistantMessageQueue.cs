@@ -31,22 +31,27 @@ public interface IAssistantMessageQueue
     Task<IReadOnlyList<MessageReceipt>> EnqueueAsync(IReadOnlyList<AssistantMessage> messages, CancellationToken cancellationToken = default);
 
     /// <summary>Waits until the message is answered. Works from any process, also when the reply is there already.</summary>
-    /// <param name="receipt">The message's receipt.</param>
+    /// <param name="receipt">The message's receipt. One with <see cref="MessageReceipt.Sequence"/> zero is found by its <see cref="MessageReceipt.MessageId"/>, if that is the app's own and still recognised (<see cref="AssistantQueueOptions.DeduplicationWindow"/>).</param>
     /// <param name="cancellationToken">Ends the waiting, for example after a timeout; the run goes on.</param>
     /// <returns>The reply to the batch that the message was in.</returns>
     /// <exception cref="BatchFailedException">The batch was given up.</exception>
     /// <exception cref="ReplyExpiredException">The reply is no longer kept (<see cref="AssistantQueueOptions.ReplyRetention"/>), or the message isn't known.</exception>
+    /// <exception cref="ArgumentException">The receipt is from another queue.</exception>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached to begin with; once waiting has begun, it goes on through outages.</exception>
     Task<AssistantReply> WaitForReplyAsync(MessageReceipt receipt, CancellationToken cancellationToken = default);
 
     /// <summary>Follows a thread: first what is kept and newer than <paramref name="after"/>, then what happens from now on.</summary>
     /// <param name="threadId">The thread.</param>
     /// <param name="after">The position of the last update seen; null follows from now on.</param>
     /// <param name="cancellationToken">Ends the watching. It never stops a run.</param>
-    /// <returns>The updates, in their order, without end.</returns>
+    /// <returns>The updates, in their order, none of them twice, without end. A position that isn't in the kept history any more begins with the oldest that is kept.</returns>
+    /// <exception cref="ArgumentException"><paramref name="after"/> is not the position of an update.</exception>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached to begin with; once watching has begun, it goes on through outages.</exception>
     IAsyncEnumerable<ThreadUpdate> WatchThreadAsync(string threadId, string? after = null, CancellationToken cancellationToken = default);
 
     /// <summary>Counts the queue's messages and threads.</summary>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>The counts.</returns>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached.</exception>
     Task<QueueStatus> GetQueueStatusAsync(CancellationToken cancellationToken = default);
 }

@@ -16,6 +16,7 @@ internal sealed class ReplyWaiter(IQueueStore store, ThreadSubscriptions subscri
         try
         {
             using var listener = await subscriptions.ListenAsync(receipt.ThreadId, OnAnnouncement, cancellationToken);
+            receipt = await IdentifyAsync(receipt, cancellationToken);
             while (true)
             {
                 var told = Volatile.Read(ref signal).Task;
@@ -51,6 +52,12 @@ internal sealed class ReplyWaiter(IQueueStore store, ThreadSubscriptions subscri
         bool Covers(ThreadAnnouncement? announcement) =>
             announcement is not { } told || (told.FirstSequence <= receipt.Sequence && receipt.Sequence <= told.LastSequence);
     }
+
+    // Who only kept the message's id has no sequence number; the store knows it as long as it recognises the id.
+    private async Task<MessageReceipt> IdentifyAsync(MessageReceipt receipt, CancellationToken cancellationToken) =>
+        receipt.Sequence > 0 ? receipt
+        : await store.FindMessageAsync(receipt.ThreadId, receipt.MessageId, cancellationToken) is { } sequence ? receipt with { Sequence = sequence }
+        : throw new ReplyExpiredException(receipt.ThreadId, receipt.MessageId);
 
     private async Task<AssistantReply?> LookAsync(MessageReceipt receipt, bool isPatient, CancellationToken cancellationToken)
     {

@@ -57,6 +57,20 @@ public sealed class ReplyWaiterTests(SharedRedis shared) : IClassFixture<SharedR
     }
 
     [Fact]
+    public async Task WaitForReply_NoSequence_IsFoundByTheAppsMessageId()
+    {
+        await using var test = new TestQueue(shared.Redis.ConnectionString);
+        await test.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "c1", Text = "hi", MessageId = "m1" });
+        var waiting = test.Queue.WaitForReplyAsync(new MessageReceipt { ThreadId = "c1", MessageId = "m1", Sequence = 0 });
+
+        await test.ReplyAsync(await test.ClaimAsync(), "hello");
+
+        Assert.Equal("hello", (await waiting.WaitAsync(Long)).Text);
+        await Assert.ThrowsAsync<ReplyExpiredException>(
+            () => test.Queue.WaitForReplyAsync(new MessageReceipt { ThreadId = "c1", MessageId = "m2", Sequence = 0 }).WaitAsync(Long));
+    }
+
+    [Fact]
     public async Task WaitForReply_ReceiptOfAnotherQueue_Throws()
     {
         await using var test = new TestQueue(shared.Redis.ConnectionString);
