@@ -98,6 +98,9 @@ public sealed class OpenAIEmulator : IAsyncDisposable, IDisposable
     /// <returns>False when there is no such run or it has ended.</returns>
     public bool Expire(string runId) => RunWork.Expire(core, runId);
 
+    /// <summary>Stops the server as <see cref="DisposeAsync"/> does, and waits for it.</summary>
+    public void Dispose() => Task.Run(() => DisposeAsync().AsTask()).GetAwaiter().GetResult();
+
     /// <summary>Stops the server. What is under way stays in the data directory for the next start.</summary>
     /// <returns>A task that ends when port and files are free.</returns>
     public async ValueTask DisposeAsync()

@@ -7,20 +7,21 @@ using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
-/// <summary>Lets a queue talk to an OpenAI emulator in the app's own process.</summary>
+/// <summary>Puts a queue on an OpenAI emulator in the app's own process.</summary>
 public static class OpenAIEmulatorExtensions
 {
     private const string Section = "AssistantQueue:Emulators";
-    private const string Key = "emulator";
 
-    /// <summary>Runs an OpenAI emulator in this process and lets the queue's <c>UseOpenAI()</c> use it, whatever its key and endpoints say; calls that itself when the app doesn't.</summary>
+    /// <summary>Runs an OpenAI emulator in this process and lets the queue use it, whatever endpoint and key its settings have.</summary>
     /// <remarks>
-    /// All queues of a host share one, which DI has as <see cref="OpenAIEmulator"/>; it is up before the first batch runs, and ends after the workers with the host's services.
-    /// Settings come from the section <c>AssistantQueue:Emulators:OpenAI</c>. State and ledger are kept in the folder <c>openai</c> below
-    /// <c>AssistantQueue:Emulators:DataDirectory</c> (a relative path counts from the content root); without that setting they are in memory only.
+    /// All queues of a host share one; it is up before the first of them runs a batch, and ends after them with the host's services.
+    /// A process without a worker starts none. It binds the section <c>AssistantQueue:Emulators:OpenAI</c>; state and ledger are kept in the folder <c>openai</c>
+    /// below <c>AssistantQueue:Emulators:DataDirectory</c> (a relative path counts from the content root); without that setting they are in memory only.
+    /// Calls <c>UseOpenAI()</c> when the queue has no backend yet. An <c>OpenAIClient</c> that the app registers goes before it.
+    /// The running <see cref="OpenAIEmulator"/> is a singleton service.
     /// </remarks>
     /// <param name="builder">The queue.</param>
-    /// <param name="configure">Changes the emulator's settings; wins over the configuration.</param>
+    /// <param name="configure">Changes the emulator's options; wins over the configuration.</param>
     /// <returns>The same builder.</returns>
     public static IAssistantQueueBuilder UseOpenAIEmulator(this IAssistantQueueBuilder builder, Action<OpenAIEmulatorOptions>? configure = null)
     {
@@ -31,7 +32,10 @@ public static class OpenAIEmulatorExtensions
         if (!services.Any(s => s.ServiceType == typeof(OpenAIEmulator)))
         {
             services.AddSingleton<IConfigureOptions<OpenAIEmulatorOptions>>(s => new ConfigureOptions<OpenAIEmulatorOptions>(o => Bind(o, s)));
-            services.AddSingleton(Start);
+
+            // Options are asked for before anything of the host runs, and asking can't wait otherwise.
+            services.AddSingleton(s => Task.Run(() => OpenAIEmulator.StartAsync(
+                s.GetRequiredService<IOptions<OpenAIEmulatorOptions>>().Value, s.GetService<TimeProvider>(), s.GetService<ILoggerFactory>())).GetAwaiter().GetResult());
         }
 
         if (configure is not null)
@@ -44,20 +48,43 @@ public static class OpenAIEmulatorExtensions
             builder.UseOpenAI();
         }
 
-        services.AddOptions<OpenAIOptions>(builder.Name).PostConfigure<OpenAIEmulator>((options, emulator) =>
+        services.AddOptions<OpenAIOptions>(builder.Name).PostConfigure<IServiceProvider>((options, provider) =>
         {
-            (options.Endpoint, options.ApiKey, options.AzureEndpoint) = (emulator.BaseUrl, emulator.Options.ApiKeys.FirstOrDefault() ?? Key, null);
-            options.Model ??= emulator.Options.Models.FirstOrDefault() ?? (options.AssistantId is null ? "emulated" : null);
+            if (RunsWorker(provider, builder.Name))
+            {
+                Point(options, provider.GetRequiredService<OpenAIEmulator>());
+            }
         });
         return builder;
     }
 
-    // The container makes services synchronously; the start waits for a socket and, with a folder, for files. On a pool thread nobody's context is blocked.
-    private static OpenAIEmulator Start(IServiceProvider services) =>
-        Task.Run(() => OpenAIEmulator.StartAsync(
-            services.GetRequiredService<IOptions<OpenAIEmulatorOptions>>().Value,
-            services.GetService<TimeProvider>(),
-            services.GetService<ILoggerFactory>())).GetAwaiter().GetResult();
+    private static void Point(OpenAIOptions options, OpenAIEmulator emulator)
+    {
+        options.Endpoint = emulator.BaseUrl;
+        options.AzureEndpoint = null;
+        options.AzureApiVersion = null;
+        options.ApiKey = emulator.Options.ApiKeys.FirstOrDefault() ?? "emulator";
+        if (options.Api == OpenAIApi.Assistants || (options.Api is null && options.AssistantId is not null))
+        {
+            options.AssistantId ??= emulator.Options.AssistantIds.FirstOrDefault() ?? "asst_emulated";
+        }
+        else
+        {
+            options.Model ??= emulator.Options.Models.FirstOrDefault() ?? "emulated";
+        }
+    }
+
+    private static bool RunsWorker(IServiceProvider services, string queue)
+    {
+        try
+        {
+            return services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>().Get(queue).RunWorker;
+        }
+        catch (OptionsValidationException)
+        {
+            return false; // the host won't start; why, its check says
+        }
+    }
 
     private static void Bind(OpenAIEmulatorOptions options, IServiceProvider services)
     {

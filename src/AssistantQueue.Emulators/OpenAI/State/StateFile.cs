@@ -13,8 +13,7 @@ internal sealed class StateFile : IDisposable
     {
         this.path = path;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        // no buffer in the process: what Append has written is the system's, whatever happens to us
-        stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        stream = Open();
     }
 
     /// <summary>Reads all lines, oldest first, and cuts off a torn one at the end.</summary>
@@ -52,9 +51,22 @@ internal sealed class StateFile : IDisposable
 
         stream.Dispose();
         File.Move(next, path, overwrite: true);
-        stream = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        stream = Open();
         stream.Seek(0, SeekOrigin.End);
     }
 
     public void Dispose() => stream.Dispose();
+
+    private FileStream Open()
+    {
+        try
+        {
+            // no buffer in the process: what Append has written is the system's, whatever happens to us
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"The OpenAI emulator can't open {path}: {e.Message} One emulator at a time may use a data directory.", e);
+        }
+    }
 }
