@@ -117,7 +117,4 @@ public sealed class OpenAIEmulator : IAsyncDisposable, IDisposable
         await server.DisposeAsync().ConfigureAwait(false);
         await ended.ConfigureAwait(false);
     }
-
-    // A container that is disposed synchronously can't hold what is disposed asynchronously only.
-    void IDisposable.Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 }

@@ -90,7 +90,7 @@ public sealed class StreamsTests : EmulatorTest
     {
         var thread = await NewThreadAsync();
         var options = new RunCreationOptions { ToolsOverride = { new FunctionToolDefinition("weather") } };
-        options.AdditionalMessages.Add(new ThreadInitializationMessage(OpenAI.Assistants.MessageRole.User, ["/tool weather"]));
+        options.AdditionalMessages.Add(new ThreadInitializationMessage(global::OpenAI.Assistants.MessageRole.User, ["/tool weather"]));
 
         var first = await Assistants.CreateRunStreamingAsync(thread, "asst_1", options, Ct).ToListAsync(Ct);
         var action = Assert.IsType<RequiredActionUpdate>(first[^1]);
@@ -118,7 +118,7 @@ public sealed class StreamsTests : EmulatorTest
 
         var updates = await Assistants.CreateRunStreamingAsync(thread, "asst_1", cancellationToken: Ct).ToListAsync(Ct);
 
-        var run = updates.OfType<OpenAI.Assistants.RunUpdate>().First().Value;
+        var run = updates.OfType<global::OpenAI.Assistants.RunUpdate>().First().Value;
         Assert.Equal("completed", (await EndOfAsync(run.Id)).Runs.Single().Status);
         Assert.DoesNotContain(updates, u => u.UpdateKind == StreamingUpdateReason.RunCompleted);
     }
