@@ -11,8 +11,17 @@ internal static class NextLook
     /// <summary>What is due but was not given (a suspect that has to wait, a thread that another worker is just taking) must not spin the loop.</summary>
     public static readonly TimeSpan AfterNothing = TimeSpan.FromMilliseconds(50);
 
-    public static TimeSpan After(ClaimOutcome outcome, TimeSpan safetyLook)
+    /// <param name="outcome">What the look gave.</param>
+    /// <param name="wasForSuspect">Whether it was for a suspect only.</param>
+    /// <param name="safetyLook">When to look without any reason.</param>
+    public static TimeSpan After(ClaimOutcome outcome, bool wasForSuspect, TimeSpan safetyLook)
     {
+        if (outcome.SuspectsDue > 0)
+        {
+            // Asks for a slot at once, so that it gets the next turn that belongs to suspects.
+            return wasForSuspect && outcome.Batches.Count == 0 ? AfterNothing : TimeSpan.Zero;
+        }
+
         if (outcome.NextLook is not { } due)
         {
             return safetyLook;

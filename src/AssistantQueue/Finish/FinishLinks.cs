@@ -6,6 +6,9 @@ internal sealed record FinishLinks
     /// <summary>Whether this host has handlers, so that a delivery is opened.</summary>
     public required bool HasHandlers { get; init; }
 
+    /// <summary>A thread of a partition may be due after a time: the scripts leave it to the worker that finishes to look, and wake others only.</summary>
+    public required Action<int, TimeSpan> ThreadDue { get; init; }
+
     /// <summary>A delivery was opened in a partition.</summary>
     public required Action<int> DeliveryOpened { get; init; }
 

@@ -121,6 +121,7 @@ internal sealed class FinishStep
                 var duration = replied.Reply.CompletedAt - replied.Reply.StartedAt;
                 _metrics.Completed(duration);
                 Log.BatchCompleted(_log, batch.Lease.ThreadId, batch.Lease.BatchId, replied.Reply.MessageIds.Count, replied.Reply.Attempt, duration);
+                _next.ThreadDue(batch.Lease.Partition, TimeSpan.Zero);
                 _next.DeliveryOpened(batch.Lease.Partition);
                 break;
             case FinishAnswer.Vanished:
@@ -194,6 +195,7 @@ internal sealed class FinishStep
             case FinishAnswer.Applied:
                 _metrics.Retried();
                 Log.BatchRetrying(_log, batch.Lease.ThreadId, batch.Lease.BatchId, attempt.Attempt, delay, error.Message, error);
+                _next.ThreadDue(batch.Lease.Partition, delay);
                 _next.Retrying(attempt);
                 break;
             case FinishAnswer.Vanished:
@@ -227,6 +229,7 @@ internal sealed class FinishStep
             case FinishAnswer.Applied:
                 _metrics.Failed(kind);
                 Log.BatchFailed(_log, batch.Lease.ThreadId, batch.Lease.BatchId, kind, failure.MessageIds.Count, failure.Error);
+                _next.ThreadDue(batch.Lease.Partition, TimeSpan.Zero);
                 _next.DeliveryOpened(batch.Lease.Partition);
                 break;
             case FinishAnswer.Vanished:
@@ -246,6 +249,7 @@ internal sealed class FinishStep
             case FinishAnswer.Applied:
                 _metrics.Released(reason);
                 Log.BatchReleased(_log, batch.Lease.ThreadId, batch.Lease.BatchId, reason, write.Delay);
+                _next.ThreadDue(batch.Lease.Partition, write.Delay);
                 break;
             case FinishAnswer.Vanished:
                 Log.ThreadVanished(_log, batch.Lease.ThreadId, batch.Lease.BatchId, null, 0);

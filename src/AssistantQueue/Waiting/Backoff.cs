@@ -21,8 +21,8 @@ internal static class Backoff
 
     /// <summary>A first pause that doubles with each failure up to the longest.</summary>
     public static TimeSpan Doubled(int failed, TimeSpan first, TimeSpan longest) =>
-        // 2^40 times a millisecond is 35 years: beyond that only the arithmetic would overflow.
-        Clamp(first * Math.Pow(2, Math.Clamp(failed - 1, 0, 40)), longest);
+        // In seconds: a TimeSpan can't hold what comes out after some hundred failures.
+        TimeSpan.FromSeconds(Math.Min(first.TotalSeconds * Math.Pow(2, failed - 1), longest.TotalSeconds));
 
     private static TimeSpan Clamp(TimeSpan pause, TimeSpan longest) =>
         pause < TimeSpan.Zero ? TimeSpan.Zero : pause > longest ? longest : pause;

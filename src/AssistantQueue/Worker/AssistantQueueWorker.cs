@@ -75,6 +75,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
         _finish = new FinishStep(queueName, store, options, _pause, _stop, metrics, time, log, new FinishLinks
         {
             HasHandlers = dispatcher.HasHandlers,
+            ThreadDue = (partition, due) => _claims![partition].Wake(due),
             DeliveryOpened = partition => WakeDelivery(partition, TimeSpan.Zero),
             Retrying = attempt => _handlers.Run(() => dispatcher.RetryingAsync(attempt, _stop.Leaving)),
             DeliverUnstoredAsync = result => dispatcher.UnstoredAsync(result, _stop.Leaving),
