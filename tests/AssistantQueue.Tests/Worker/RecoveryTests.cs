@@ -1,0 +1,315 @@
+using System.Text.Json;
+using AssistantQueue.Store;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.Tests.Worker;
+
+/// <summary>Lost answers, dead owners, poison, and what can't be read.</summary>
+public class RecoveryTests
+{
+    [Fact]
+    public async Task Claim_AnswerWasLost_GetsTheSameBatchesAgainAtOnce()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var store = rig.Connect();
+        await rig.AddAsync("c1", "hi");
+        var claims = 0;
+        store.After = method =>
+        {
+            if (method == nameof(IQueueStore.ClaimAsync) && ++claims == 1)
+            {
+                TroubledStore.Unavailable();
+            }
+        };
+        await rig.StartWorkerAsync(store: store);
+
+        // The lease alone would have held the thread for 30 s.
+        Assert.Equal("hi", (await rig.Handler.NextReplyAsync().WaitAsync(TimeSpan.FromSeconds(20))).Text);
+        Assert.Single(rig.Backend.Runs);
+    }
+
+    [Fact]
+    public async Task Journal_AnswerWasLost_IsWrittenAgainAndTheRunGoesOn()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var store = rig.Connect();
+        var writes = 0;
+        store.After = method =>
+        {
+            if (method == nameof(IQueueStore.WriteJournalAsync) && ++writes < 3)
+            {
+                TroubledStore.Unavailable();
+            }
+        };
+        rig.Backend.Answer = async (run, token) =>
+        {
+            run.Journal.PostedThrough = run.Messages[^1].Sequence;
+            await run.SaveAsync(token);
+            return "posted";
+        };
+        await rig.StartWorkerAsync(store: store);
+        await rig.AddAsync("c1", "hi");
+
+        Assert.Equal("posted", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Single(rig.Backend.Runs);
+        Assert.Equal(3, writes);
+    }
+
+    [Fact]
+    public async Task Owner_ThatCanNotRenew_StopsByItsOwnClockBeforeTheNextBegins()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.LockDuration = TimeSpan.FromSeconds(3);
+        var halted = rig.Connect();
+        var stopped = new TaskCompletionSource();
+        var runs = 0;
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (Interlocked.Increment(ref runs) > 1)
+            {
+                return "second owner";
+            }
+
+            try
+            {
+                await Task.Delay(Timeout.Infinite, token);
+            }
+            finally
+            {
+                Assert.Throws<LeaseLostException>(run.ThrowIfNotOwned);
+                stopped.TrySetResult();
+            }
+
+            return "never";
+        };
+        await rig.StartWorkerAsync(store: halted);
+        await rig.AddAsync("c1", "hi");
+        await rig.Backend.NextAsync();
+        // From here on this process knows nothing of Redis, but lives.
+        halted.Before = _ => TroubledStore.Unavailable();
+        await rig.StartWorkerAsync();
+
+        Assert.Equal("second owner", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.True(stopped.Task.IsCompletedSuccessfully);
+        Assert.Equal(0, rig.Backend.Overlaps);
+        halted.Before = _ => { };
+    }
+
+    [Fact]
+    public async Task Owner_ThatLearnsThatItsLeaseIsLost_StopsAtOnceAndWritesNothing()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.LockDuration = TimeSpan.FromSeconds(1);
+        var frozen = rig.Connect();
+        var release = new TaskCompletionSource();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            await release.Task.WaitAsync(token);
+            return "first owner";
+        };
+        frozen.Before = method =>
+        {
+            if (method is nameof(IQueueStore.Renew) or nameof(IQueueStore.ReleaseAsync))
+            {
+                TroubledStore.Unavailable();
+            }
+        };
+        var worker = await rig.StartWorkerAsync(store: frozen);
+        await rig.AddAsync("c1", "hi");
+        await rig.Backend.NextAsync();
+        await TestTimes.UntilAsync(async () => await rig.ClaimAsDyingWorkerAsync() is { Batches.Count: > 0 } or { SuspectsDue: > 0 });
+
+        frozen.Before = _ => { };
+        release.SetResult();
+        await worker.StopAsync(default);
+
+        Assert.True(rig.Handler.HasNothingMore);
+    }
+
+    [Fact]
+    public async Task Poison_AmongHealthyThreads_RunsAloneAndEndsAsTheOnlyDeadLetter()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.LockDuration = TimeSpan.FromMilliseconds(300);
+        await rig.AddAsync("poison", "boom");
+        Assert.Single((await rig.ClaimAsDyingWorkerAsync()).Batches);
+        for (var deaths = 1; deaths < rig.Options.MaxDeaths; deaths++)
+        {
+            IReadOnlyList<ClaimedBatch> next = [];
+            await TestTimes.UntilAsync(async () =>
+            {
+                await rig.ClaimAsDyingWorkerAsync();
+                return (next = (await rig.ClaimAsDyingWorkerAsync(suspects: true)).Batches).Count > 0;
+            });
+            Assert.Equal(deaths, next[0].Deaths);
+        }
+
+        rig.Options.LockDuration = TimeSpan.FromSeconds(30);
+        for (var i = 0; i < 20; i++)
+        {
+            await rig.AddAsync($"c{i}", "hi");
+        }
+
+        await rig.StartWorkerAsync();
+        var failure = await rig.Handler.NextFailureAsync();
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal("hi", (await rig.Handler.NextReplyAsync()).Text);
+        }
+
+        Assert.Equal((FailureKind.Poison, "poison"), (failure.Kind, failure.ThreadId));
+        Assert.Equal(1, (await rig.Store.GetStatusAsync(default)).FailedCount);
+        Assert.DoesNotContain(rig.Backend.Runs, r => r.Thread == "poison");
+    }
+
+    [Fact]
+    public async Task Suspect_WhoseOwnerDiedOnce_RunsWhileNothingElseRuns()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.LockDuration = TimeSpan.FromMilliseconds(300);
+        await rig.AddAsync("suspect", "innocent");
+        Assert.Single((await rig.ClaimAsDyingWorkerAsync()).Batches);
+        await TestTimes.UntilAsync(async () => (await rig.ClaimAsDyingWorkerAsync()).SuspectsDue > 0);
+
+        rig.Options.LockDuration = TimeSpan.FromSeconds(30);
+        rig.Backend.Answer = async (run, _) =>
+        {
+            await Task.Yield();
+            return run.ThreadId == "suspect" ? $"{rig.Backend.Runs.Last().AtOnce} at once" : "hi";
+        };
+        for (var i = 0; i < 20; i++)
+        {
+            await rig.AddAsync($"c{i}", "hi");
+        }
+
+        await rig.StartWorkerAsync();
+        var replies = new List<AssistantReply>();
+        while (replies.Count < 21)
+        {
+            replies.Add(await rig.Handler.NextReplyAsync());
+        }
+
+        Assert.Equal("1 at once", replies.Single(r => r.ThreadId == "suspect").Text);
+        Assert.Equal(1, rig.Backend.Runs.Single(r => r.Thread == "suspect").AtOnce);
+    }
+
+    [Fact]
+    public async Task Message_ThatCanNotBeRead_GoesToTheFailedStoreAndTheThreadGoesOn()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        await rig.AddRawAsync("c1", """{"id":"m1","text":""");
+        await rig.StartWorkerAsync();
+
+        var failure = await rig.Handler.NextFailureAsync();
+        await rig.AddAsync("c1", "good");
+
+        Assert.Equal(FailureKind.Corrupt, failure.Kind);
+        Assert.Equal("good", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    [Fact]
+    public async Task Message_OfANewerVersion_IsHeldWithOneWarningAndStarvesNobody()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var newer = await rig.AddRawAsync("newer", """{"v":2,"id":"m1","poem":"…"}""");
+        await rig.AddRawAsync("newer too", """{"v":2,"id":"m1","poem":"…"}""");
+        await rig.StartWorkerAsync();
+        await rig.AddAsync("c1", "hi");
+
+        Assert.Equal("hi", (await rig.Handler.NextReplyAsync()).Text);
+        await rig.StopWorkersAsync();
+        Assert.Equal(ReplyState.Pending, (await rig.Store.FindReplyAsync("newer", newer.Sequence, default)).State);
+        Assert.Single(rig.Logged(LogLevel.Warning), r => r.Message.Contains("newer version", StringComparison.Ordinal));
+        Assert.Empty((await rig.ClaimAsDyingWorkerAsync()).Batches);
+    }
+
+    [Fact]
+    public async Task Reply_ThatIsStoredButNotDelivered_IsDeliveredByTheNextWorkerWithoutARun()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.LockDuration = TimeSpan.FromMilliseconds(500);
+        await rig.AddAsync("c1", "hi");
+        var batch = (await rig.ClaimAsDyingWorkerAsync()).Batches[0];
+        var reply = new AssistantReply
+        {
+            ThreadId = "c1", BatchId = batch.Lease.BatchId, Text = "hello", MessageIds = ["id-hi"],
+            FirstSequence = batch.FirstSequence, LastSequence = batch.LastSequence,
+        };
+        await rig.Store.CompleteAsync(batch.Lease, new CompleteWrite(JsonSerializer.Serialize(reply, StoreJson.Reply), [], true, false), default);
+
+        await rig.StartWorkerAsync();
+
+        var delivered = await rig.Handler.NextReplyAsync();
+        Assert.Equal(("hello", batch.Lease.BatchId), (delivered.Text, delivered.BatchId));
+        Assert.Empty(rig.Backend.Runs);
+    }
+
+    [Fact]
+    public async Task Handler_ThatFails_GetsTheReplyAgainBeforeTheThreadsNextOne()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var failures = 2;
+        rig.Handler.Reply = (reply, _) => reply.Text == "first" && Interlocked.Decrement(ref failures) >= 0
+            ? throw new InvalidOperationException("the shop is closed")
+            : Task.CompletedTask;
+        await rig.StartWorkerAsync();
+        await rig.AddAsync("c1", "first");
+        await rig.Backend.NextAsync();
+        await rig.AddAsync("c1", "second");
+        // The thread's next run does not wait for the handler.
+        await rig.Backend.NextAsync();
+
+        Assert.Equal("first", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal("second", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal(2, rig.Backend.Runs.Count);
+    }
+
+    [Fact]
+    public async Task Handler_ThatFailsUntilTheDeliveryIsTooOld_LeavesTheReplyInTheFailedStore()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.DeliveryMaxAge = TimeSpan.FromMilliseconds(200);
+        rig.Handler.Reply = (_, _) => throw new InvalidOperationException("for ever");
+        await rig.StartWorkerAsync();
+        await rig.AddAsync("c1", "hi");
+        string? failed = null;
+        await TestTimes.UntilAsync(async () =>
+        {
+            await foreach (var one in rig.Store.Failed.ListAsync(default))
+            {
+                failed = one;
+            }
+
+            return failed is not null;
+        });
+
+        Assert.Equal(FailureKind.Delivery, JsonSerializer.Deserialize(failed!, StoreJson.Failure)!.Kind);
+        var log = Assert.Single(rig.Logged(LogLevel.Error));
+        Assert.Contains("could not be delivered", log.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Handlers_ThatAreSlow_HoldUpNoRun()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.Concurrency = 1;
+        var go = new TaskCompletionSource();
+        rig.Handler.Reply = (_, token) => go.Task.WaitAsync(token);
+        await rig.StartWorkerAsync();
+        for (var i = 0; i < 12; i++)
+        {
+            await rig.AddAsync($"c{i}", "hi");
+        }
+
+        for (var i = 0; i < 12; i++)
+        {
+            await rig.Backend.NextAsync();
+        }
+
+        go.SetResult();
+        for (var i = 0; i < 12; i++)
+        {
+            await rig.Handler.NextReplyAsync();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+using AssistantQueue.Store;
+
+namespace AssistantQueue.Tests.Worker;
+
+/// <summary>A real store behind which a test can make calls fail, before or after they were done.</summary>
+internal class TroubledStore(IQueueStore inner) : IQueueStore
+{
+    /// <summary>Called with the method's name before a call; what it throws is the answer, and nothing was done.</summary>
+    public Action<string> Before { get; set; } = _ => { };
+
+    /// <summary>Called after a call was done; what it throws is the answer.</summary>
+    public Action<string> After { get; set; } = _ => { };
+
+    public int Partitions => inner.Partitions;
+
+    public TimeSpan ReachableFor => inner.ReachableFor;
+
+    public IFailedStore Failed => inner.Failed;
+
+    public static void Unavailable() => throw new StoreUnavailableException("The test says so.") { MayHaveBeenDone = true };
+
+    public int PartitionOf(string threadId) => inner.PartitionOf(threadId);
+
+    public Task<EnqueueOutcome> EnqueueAsync(EnqueueUnit unit, CancellationToken cancellationToken) => inner.EnqueueAsync(unit, cancellationToken);
+
+    public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) =>
+        CallAsync(nameof(ClaimAsync), () => inner.ClaimAsync(request, cancellationToken));
+
+    public virtual IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+    {
+        Before(nameof(Renew));
+        return inner.Renew(partition, workerId, leases);
+    }
+
+    public async Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken)
+    {
+        Before(nameof(LeaveAsync));
+        await inner.LeaveAsync(partition, workerId, cancellationToken);
+    }
+
+    public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
+        CallAsync(nameof(WriteJournalAsync), () => inner.WriteJournalAsync(lease, write, cancellationToken));
+
+    public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) =>
+        CallAsync(nameof(CompleteAsync), () => inner.CompleteAsync(lease, write, cancellationToken));
+
+    public Task<FinishAnswer> RetryAsync(Lease lease, RetryWrite write, CancellationToken cancellationToken) =>
+        CallAsync(nameof(RetryAsync), () => inner.RetryAsync(lease, write, cancellationToken));
+
+    public Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken) =>
+        CallAsync(nameof(FailAsync), () => inner.FailAsync(lease, write, cancellationToken));
+
+    public Task<FinishAnswer> ReleaseAsync(Lease lease, ReleaseWrite write, CancellationToken cancellationToken) =>
+        CallAsync(nameof(ReleaseAsync), () => inner.ReleaseAsync(lease, write, cancellationToken));
+
+    public Task<DeliveryClaim> ClaimDeliveriesAsync(int partition, string workerId, int max, CancellationToken cancellationToken) =>
+        CallAsync(nameof(ClaimDeliveriesAsync), () => inner.ClaimDeliveriesAsync(partition, workerId, max, cancellationToken));
+
+    public Task<bool> CloseDeliveryAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
+        CallAsync(nameof(CloseDeliveryAsync), () => inner.CloseDeliveryAsync(delivery, cancellationToken));
+
+    public Task<bool> PostponeDeliveryAsync(OpenDelivery delivery, TimeSpan delay, bool countTry, CancellationToken cancellationToken) =>
+        CallAsync(nameof(PostponeDeliveryAsync), () => inner.PostponeDeliveryAsync(delivery, delay, countTry, cancellationToken));
+
+    public Task<bool> AbandonDeliveryAsync(OpenDelivery delivery, FailedBatch failure, CancellationToken cancellationToken) =>
+        CallAsync(nameof(AbandonDeliveryAsync), () => inner.AbandonDeliveryAsync(delivery, failure, cancellationToken));
+
+    public Task<QueueStatus> GetStatusAsync(CancellationToken cancellationToken) => inner.GetStatusAsync(cancellationToken);
+
+    public Task<ReplyLookup> FindReplyAsync(string threadId, long sequence, CancellationToken cancellationToken) =>
+        inner.FindReplyAsync(threadId, sequence, cancellationToken);
+
+    public Task<long?> FindMessageAsync(string threadId, string messageId, CancellationToken cancellationToken) =>
+        inner.FindMessageAsync(threadId, messageId, cancellationToken);
+
+    public Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken) =>
+        inner.ReadHistoryAsync(threadId, cancellationToken);
+
+    public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
+        inner.SubscribeToThreadAsync(threadId, onAnnouncement, cancellationToken);
+
+    public Task<IAsyncDisposable> SubscribeToWakeUpsAsync(string workerId, Action<int, TimeSpan> onWake, CancellationToken cancellationToken) =>
+        inner.SubscribeToWakeUpsAsync(workerId, onWake, cancellationToken);
+
+    public ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return inner.DisposeAsync();
+    }
+
+    private async Task<T> CallAsync<T>(string method, Func<Task<T>> call)
+    {
+        Before(method);
+        var answer = await call();
+        After(method);
+        return answer;
+    }
+}

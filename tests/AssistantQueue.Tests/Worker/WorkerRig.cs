@@ -1,0 +1,116 @@
+using System.Text.Json;
+using AssistantQueue.Deliver;
+using AssistantQueue.Diagnostics;
+using AssistantQueue.Redis;
+using AssistantQueue.Store;
+using AssistantQueue.Worker;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
+
+namespace AssistantQueue.Tests.Worker;
+
+/// <summary>Workers on one queue of a real store, each with a connection of its own, with a test's backend and handler.</summary>
+internal sealed class WorkerRig : IAsyncDisposable
+{
+    private readonly string _redis;
+    private readonly List<IAsyncDisposable> _connections = [];
+    private readonly List<AssistantQueueWorker> _workers = [];
+    private readonly ServiceProvider _services = new ServiceCollection().BuildServiceProvider();
+    private readonly QueueMetrics _metrics = new("");
+
+    public WorkerRig(string redis)
+    {
+        _redis = redis;
+        Options.QueuePrefix = "worker-" + Guid.NewGuid().ToString("N")[..8];
+        Options.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(50), UseJitter = false };
+        Store = Connect();
+    }
+
+    public AssistantQueueOptions Options { get; } = new();
+
+    public TestBackend Backend { get; } = new();
+
+    public TestHandler Handler { get; } = new();
+
+    public FakeLogger<AssistantQueueWorker> Log { get; } = new();
+
+    /// <summary>The test's own way to the queue.</summary>
+    public IQueueStore Store { get; }
+
+    public TroubledStore Connect()
+    {
+        var connection = RedisConnection.Own("", _redis, TimeSpan.FromSeconds(5), TimeProvider.System, Log);
+        connection.Start();
+        var store = new TroubledStore(new RedisQueueStore(connection, () => Options, TimeProvider.System));
+        _connections.Add(store);
+        _connections.Add(connection);
+        return store;
+    }
+
+    /// <summary>Starts one more worker.</summary>
+    /// <param name="shutdown">The host's shutdown time.</param>
+    /// <param name="store">The worker's store; null connects anew.</param>
+    /// <param name="handler">Its handler; null is the rig's.</param>
+    public async Task<AssistantQueueWorker> StartWorkerAsync(TimeSpan? shutdown = null, IQueueStore? store = null, IAssistantReplyHandler? handler = null)
+    {
+        var dispatcher = new HandlerDispatcher(_services.GetRequiredService<IServiceScopeFactory>(), _ => [handler ?? Handler], hasHandlers: true, Log);
+        var worker = new AssistantQueueWorker(
+            "", store ?? Connect(), Backend, () => Options, dispatcher, _metrics, TimeProvider.System, Log, new NoLifetime(), shutdown ?? TimeSpan.FromSeconds(30));
+        _workers.Add(worker);
+        await worker.StartAsync(CancellationToken.None);
+        return worker;
+    }
+
+    public Task<StoredReceipt> AddAsync(string thread, string text, int delayMs = 0, string? instructions = null) =>
+        AddRawAsync(thread, JsonSerializer.Serialize(new StoredMessage { MessageId = "id-" + text, Text = text, Instructions = instructions }, StoreJson.Message), "id-" + text, delayMs);
+
+    public async Task<StoredReceipt> AddRawAsync(string thread, string body, string id = "raw", int delayMs = 0)
+    {
+        var message = new NewMessage(id, false, body, body.Length, TimeSpan.FromMilliseconds(delayMs), false);
+        return (await Store.EnqueueAsync(new EnqueueUnit(thread, [message]), CancellationToken.None)).Receipts[0];
+    }
+
+    /// <summary>Claims what is due as a worker that is then never heard of again.</summary>
+    public async Task<ClaimOutcome> ClaimAsDyingWorkerAsync(bool suspects = false) =>
+        await Store.ClaimAsync(new ClaimRequest(0, "dead-" + Guid.NewGuid().ToString("N"), Guid.NewGuid().ToString("N"), 1, 1, suspects), CancellationToken.None);
+
+    public async Task StopWorkersAsync()
+    {
+        foreach (var worker in _workers)
+        {
+            await worker.StopAsync(CancellationToken.None);
+            worker.Dispose();
+        }
+
+        _workers.Clear();
+    }
+
+    public IReadOnlyList<FakeLogRecord> Logged(LogLevel level) => [.. Log.Collector.GetSnapshot().Where(r => r.Level >= level)];
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopWorkersAsync();
+        foreach (var connection in _connections)
+        {
+            await connection.DisposeAsync();
+        }
+
+        _metrics.Dispose();
+        await _services.DisposeAsync();
+    }
+
+    private sealed class NoLifetime : IHostApplicationLifetime
+    {
+        public CancellationToken ApplicationStarted => default;
+
+        public CancellationToken ApplicationStopping => default;
+
+        public CancellationToken ApplicationStopped => default;
+
+        public void StopApplication()
+        {
+        }
+    }
+}
