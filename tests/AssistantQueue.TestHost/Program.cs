@@ -5,6 +5,7 @@ return args switch
 {
     ["emulator", .. var rest] => await EmulatorVerb.RunAsync(rest),
     ["redis", .. var rest] => await RedisVerb.RunAsync(rest),
+    ["worker", .. var rest] => await WorkerVerb.RunAsync(rest),
     _ => Unknown(args),
 };
 
