@@ -1,0 +1,372 @@
+// The page: which conversation is open, what is drawn, what the person does.
+
+import * as api from './api.js';
+import * as storage from './storage.js';
+import { addTyped, applyFailure, applyReceipt, applyReply, applyUpdate, batchOf, groupsOf, merge, newConversation, titleOf } from './conversation.js';
+import { el, icon } from './dom.js';
+import { draw, phaseOf, seamText, signatureOf } from './groups.js';
+
+const $ = id => document.getElementById(id);
+const now = () => Date.now() + api.clockSkew;
+const conversations = new Map(storage.loadAll().map(c => [c.id, c]));
+const drawn = new Map(); // key of a group -> { element, signature, group }
+const seen = new Set(); // ids of messages that were drawn before, so that only new ones move in
+let current, unfollow, windowSeconds = 10;
+
+// ---- conversations
+
+function open(id, { focus = true } = {}) {
+  if (current?.id === id) return;
+  unfollow?.();
+  current = conversations.get(id) ?? newConversation(id);
+  conversations.set(id, current);
+  current.messages.forEach(m => seen.add(m.id));
+  drawn.clear();
+  $('groups').replaceChildren();
+  if (location.hash !== `#/${encodeURIComponent(id)}`) history.pushState(null, '', `#/${encodeURIComponent(id)}`);
+  showLive('connecting');
+  const opened = current;
+  unfollow = api.follow(id, () => opened.position, {
+    onState: showLive,
+    onUpdate: update => {
+      const before = opened.batches.filter(b => b.reply).length;
+      applyUpdate(opened, update, now());
+      changed(opened);
+      if (opened.batches.filter(b => b.reply).length > before) announce('A reply has arrived.');
+      refreshStatusSoon();
+    },
+  });
+  render();
+  toBottom();
+  closeSide();
+  if (focus && matchMedia('(hover: hover)').matches) $('text').focus();
+  resume(current);
+}
+
+const randomId = () => [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, '0')).join('');
+const openNew = () => open(`web-${randomId().slice(0, 12)}`);
+
+function changed(conversation) {
+  storage.save(conversation);
+  render();
+}
+
+/** After a reload: what was being sent is sent again, with the same id; what should have been answered long ago is asked for. */
+async function resume(conversation) {
+  conversation.messages.filter(m => m.state === 'sending').forEach(m => send(conversation, m));
+  const old = conversation.messages.filter(m => m.state === 'stored' && !m.elsewhere && Date.now() - m.at > 60_000 && !hasOutcome(conversation, m));
+  for (const message of old) {
+    if (hasOutcome(conversation, message)) continue; // answered together with the one before
+    try {
+      const reply = await api.reply(conversation.id, message.id, 1);
+      if (!reply) break; // it waits or runs; updates will tell
+      applyReply(conversation, reply, now());
+    } catch (error) {
+      if (error.status === 422) applyFailure(conversation, error.problem.failure, now());
+      else if (error.status === 404) Object.assign(message, { problem: 'Its reply is no longer kept.' });
+      else break; // out of reach; the next visit asks again
+    }
+    changed(conversation);
+  }
+}
+
+const hasOutcome = (conversation, message) => ['replied', 'failed'].includes(batchOf(conversation, message)?.state);
+
+// ---- sending: one after the other, so that the order typed is the order stored
+
+const queues = new Map();
+
+function send(conversation, message) {
+  const before = queues.get(conversation.id) ?? Promise.resolve();
+  queues.set(conversation.id, before.then(() => store(conversation, message)));
+}
+
+async function store(conversation, message) {
+  for (let pause = 1000; ; pause = Math.min(pause * 2, 15_000)) {
+    try {
+      applyReceipt(conversation, message, await api.post(conversation.id, message));
+      break;
+    } catch (error) {
+      // Not a refusal: the server could not be reached. The same id makes repeating safe either way.
+      if (error instanceof api.Refusal && !error.again) {
+        Object.assign(message, { state: 'refused', problem: error.message });
+        break;
+      }
+      message.problem = `${error instanceof api.Refusal ? error.message : 'The server can\'t be reached.'} Trying again.`;
+      changed(conversation);
+      await new Promise(resolve => setTimeout(resolve, pause));
+    }
+  }
+  changed(conversation);
+  refreshStatusSoon();
+}
+
+function say(text, extra = {}) {
+  const message = addTyped(current, { id: randomId(), text, ...extra });
+  changed(current);
+  toBottom();
+  send(current, message);
+}
+
+async function sayThree() {
+  const conversation = current;
+  for (const text of ['hi', 'one question', 'is my order 4711 late?']) {
+    if (current !== conversation) return;
+    say(text);
+    await new Promise(resolve => setTimeout(resolve, 900));
+  }
+}
+
+// ---- drawing
+
+function render() {
+  const log = $('log');
+  const atBottom = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  const groups = groupsOf(current);
+  const time = now();
+  const elements = groups.map(group => {
+    const phase = phaseOf(group, time);
+    const signature = signatureOf(group, phase);
+    const known = drawn.get(group.key);
+    if (known?.signature === signature) {
+      known.group = group;
+      return known.element;
+    }
+    const element = draw(group, phase, time, { isFresh: id => !seen.has(id), onRemove: removeMessage });
+    if (known && known.phase !== phase) element.classList.add('changed');
+    drawn.set(group.key, { element, signature, group, phase });
+    group.messages.forEach(m => seen.add(m.id));
+    return element;
+  });
+  for (const key of drawn.keys()) if (!groups.some(g => g.key === key)) drawn.delete(key);
+  place(elements.length > 0 ? elements : [empty()]);
+  $('title').textContent = titleOf(current);
+  $('thread-id').textContent = current.id;
+  $('title').title = titleOf(current);
+  renderList();
+  if (atBottom) toBottom();
+}
+
+// Only what differs is touched: replacing everything would stop animations and be read out again.
+function place(elements) {
+  const column = $('groups');
+  elements.forEach((element, i) => {
+    if (column.children[i] !== element) column.insertBefore(element, column.children[i] ?? null);
+  });
+  while (column.children.length > elements.length) column.lastChild.remove();
+}
+
+let emptyElement;
+function empty() {
+  emptyElement ??= el('div', { class: 'empty' },
+    picture(),
+    el('h3', {}, 'Several messages, one run, one reply'),
+    el('p', {}, 'People type in bursts. Messages that arrive within ', el('strong', { class: 'window' }), ' are gathered, go to the model as one run, and get one reply.'),
+    el('button', { class: 'new', type: 'button', onclick: sayThree }, icon('merge'), 'Send three messages for me'));
+  emptyElement.querySelector('.window').textContent = windowSeconds === 1 ? '1 second' : `${windowSeconds} seconds`;
+  return emptyElement;
+}
+
+function picture() {
+  const box = el('div', { class: 'picture', 'aria-hidden': 'true' });
+  box.append(el('span'), el('span'), el('span'), icon('merge'), el('b'));
+  return box;
+}
+
+function renderList() {
+  const items = [...conversations.values()].filter(c => c.messages.length > 0 || c === current).sort((a, b) => b.touchedAt - a.touchedAt);
+  $('threads').replaceChildren(...items.map(c => el('li', { class: c === current ? 'current' : null },
+    el('a', { href: `#/${encodeURIComponent(c.id)}`, 'aria-current': c === current ? 'page' : null },
+      el('span', { class: 'name' }, titleOf(c)), el('span', { class: 'sub' }, summaryOf(c))),
+    c === current ? null : el('button', { class: 'ghost small', type: 'button', 'aria-label': `Remove ${titleOf(c)} from this list`, onclick: () => removeConversation(c.id) }, icon('close')))));
+}
+
+function summaryOf(conversation) {
+  const groups = groupsOf(conversation);
+  if (groups.length === 0) return 'nothing said yet';
+  const last = groups.at(-1), phase = phaseOf(last, now());
+  const messages = `${conversation.messages.length} message${conversation.messages.length === 1 ? '' : 's'}`;
+  const runs = groups.filter(g => g.batch).length;
+  return { running: 'answering…', retrying: 'trying again', failed: 'given up', refused: 'not taken', replied: `${messages}, ${runs} run${runs === 1 ? '' : 's'}` }[phase] ?? `${last.messages.length} waiting`;
+}
+
+function removeMessage(id) {
+  current.messages = current.messages.filter(m => m.id !== id);
+  changed(current);
+}
+
+function removeConversation(id) {
+  conversations.delete(id);
+  storage.remove(id);
+  renderList();
+}
+
+// Counts between drawings; a phase that ends by itself (the window closes) draws anew.
+setInterval(() => {
+  const time = now();
+  for (const { element, group, phase } of drawn.values()) {
+    if (phaseOf(group, time) !== phase) return render();
+    if (phase === 'waiting' || phase === 'running' || phase === 'retrying') element.querySelector('.seam-text').textContent = seamText(group, phase, time);
+  }
+}, 100);
+
+function toBottom() {
+  $('log').scrollTop = $('log').scrollHeight;
+}
+
+function announce(text) {
+  $('announce').textContent = text;
+}
+
+const LIVE = { live: 'Live', connecting: 'Connecting', reconnecting: 'Reconnecting' };
+function showLive(state) {
+  $('live').dataset.state = state;
+  $('live-text').textContent = LIVE[state];
+}
+
+// ---- the queue's counts
+
+let statusTimer;
+async function refreshStatus() {
+  clearTimeout(statusTimer);
+  try {
+    const status = await api.status();
+    for (const cell of document.querySelectorAll('[data-count]')) {
+      const value = status[cell.dataset.count] ?? 0;
+      cell.textContent = value.toLocaleString();
+      cell.parentElement.classList.toggle('some', value > 0);
+    }
+    $('status-note').textContent = status.isEstimate ? '(estimate)' : '';
+  } catch {
+    $('status-note').textContent = '(out of reach)'; // asked again below
+  }
+  statusTimer = setTimeout(() => document.hidden || refreshStatus(), 4000);
+}
+
+function refreshStatusSoon() {
+  clearTimeout(statusTimer);
+  statusTimer = setTimeout(refreshStatus, 150);
+}
+
+async function showSetup() {
+  try {
+    const setup = await api.setup();
+    windowSeconds = setup.seconds;
+    $('setup').replaceChildren(...[['Model', setup.model], ['Redis', setup.redis], ['Worker', setup.worker]].map(([name, value]) =>
+      el('span', {}, el('b', {}, name), ` ${value}`)));
+  } catch {
+    $('setup').textContent = ''; // only an ornament
+  }
+  $('hint').textContent = `Enter sends, Shift+Enter makes a new line. Messages within ${windowSeconds} s are answered together.`;
+  if (current.messages.length === 0) render();
+}
+
+// ---- what the person does
+
+const text = $('text');
+
+function grow() {
+  text.style.height = 'auto';
+  text.style.height = `${Math.min(text.scrollHeight, 200)}px`;
+  text.style.overflowY = text.scrollHeight > 200 ? 'auto' : 'hidden';
+  $('send').disabled = !text.value.trim();
+}
+
+$('composer').addEventListener('submit', event => {
+  event.preventDefault();
+  if (!text.value.trim()) return;
+  const delay = $('delay').value;
+  say(text.value.trim(), { instructions: $('instructions').value.trim() || undefined, delay: delay === '' ? undefined : Number(delay) });
+  text.value = '';
+  grow();
+  text.focus();
+});
+text.addEventListener('input', grow);
+text.addEventListener('keydown', event => {
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    $('composer').requestSubmit();
+  }
+});
+
+$('toggle-extras').addEventListener('click', () => {
+  $('extras').hidden = !$('extras').hidden;
+  $('toggle-extras').setAttribute('aria-expanded', String(!$('extras').hidden));
+  if (!$('extras').hidden) $('instructions').focus();
+});
+
+$('new').addEventListener('click', openNew);
+$('groups').addEventListener('click', async event => {
+  const button = event.target.closest('[data-copy]');
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.classList.add('copied');
+    announce('Copied.');
+    setTimeout(() => button.classList.remove('copied'), 1200);
+  } catch {
+    getSelection().selectAllChildren(button.querySelector('code')); // no clipboard without https: at least select it
+  }
+});
+
+$('log').addEventListener('scroll', () => {
+  const log = $('log');
+  $('jump').hidden = log.scrollHeight - log.scrollTop - log.clientHeight < 240;
+}, { passive: true });
+$('jump').addEventListener('click', () => $('log').scrollTo({ top: $('log').scrollHeight, behavior: 'smooth' }));
+
+// The list is beside the chat on a wide window and above it on a narrow one.
+const narrow = matchMedia('(max-width: 860px)');
+function showSide(visible) {
+  document.body.classList.toggle('side-open', visible);
+  $('side').inert = narrow.matches && !visible;
+  $('chat').inert = narrow.matches && visible;
+  $('scrim').hidden = !visible;
+  $('open-side').setAttribute('aria-expanded', String(visible));
+}
+function closeSide() {
+  showSide(false);
+}
+$('open-side').addEventListener('click', () => { showSide(true); $('close-side').focus(); });
+$('close-side').addEventListener('click', () => { closeSide(); $('open-side').focus(); });
+$('scrim').addEventListener('click', closeSide);
+narrow.addEventListener('change', closeSide);
+addEventListener('keydown', event => { if (event.key === 'Escape') closeSide(); });
+
+const THEMES = ['', 'light', 'dark'];
+function showTheme(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  $('theme').setAttribute('aria-label', `Colours: ${theme || 'as the system'}`);
+  $('theme').title = $('theme').getAttribute('aria-label');
+}
+$('theme').addEventListener('click', () => {
+  const theme = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? '') + 1) % THEMES.length];
+  storage.saveTheme(theme);
+  showTheme(theme);
+});
+
+addEventListener('popstate', () => openFromAddress());
+addEventListener('hashchange', () => openFromAddress());
+document.addEventListener('visibilitychange', () => document.hidden || refreshStatus());
+storage.onChangedElsewhere((id, theirs) => {
+  const mine = conversations.get(id);
+  if (!theirs) {
+    if (mine !== current) conversations.delete(id);
+  } else if (mine) merge(mine, theirs);
+  else conversations.set(id, theirs);
+  render();
+});
+
+function openFromAddress() {
+  const id = location.hash.startsWith('#/') ? decodeURIComponent(location.hash.slice(2)) : '';
+  if (id) open(id, { focus: false });
+  else if (!current) openNew();
+}
+
+const latest = [...conversations.values()][0];
+showTheme(document.documentElement.dataset.theme ?? '');
+if (!location.hash.startsWith('#/') && latest) open(latest.id);
+else openFromAddress();
+showSetup();
+refreshStatus();
