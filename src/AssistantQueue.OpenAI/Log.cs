@@ -44,9 +44,6 @@ internal static partial class Log
     [LoggerMessage(6012, LogLevel.Warning, "Thread '{ThreadId}': run {RunId} asked for tools that nobody answers: {Tools}")]
     public static partial void ToolsUnanswered(ILogger logger, string threadId, string runId, string tools);
 
-    [LoggerMessage(6013, LogLevel.Warning, "Thread '{ThreadId}': run {RunId} could not be cancelled at the API ({Status} {Code})")]
-    public static partial void CancelFailed(ILogger logger, string threadId, string? runId, int status, string? code);
-
-    [LoggerMessage(6014, LogLevel.Information, "Thread '{ThreadId}': conversation {ConversationId} is busy with another run; waiting for it")]
-    public static partial void ThreadBusy(ILogger logger, string threadId, string conversationId);
+    [LoggerMessage(6013, LogLevel.Information, "Thread '{ThreadId}': the API did not cancel run {RunId} ({Code}); looking whether it has ended")]
+    public static partial void CancelRefused(ILogger logger, string threadId, string runId, string? code);
 }

@@ -55,13 +55,14 @@ internal sealed class RunContext(
         RunMetadata.Write(json, pairs);
     }
 
-    /// <summary>Writes down that a post is about to be sent.</summary>
+    /// <summary>Writes down that a post is about to be sent, and makes sure that this process may still send it.</summary>
     public async Task<JournalRound> BeginRoundAsync(string? lastItemSeen, CancellationToken cancellationToken)
     {
         var round = new JournalRound { PostingAt = Time.GetUtcNow(), LastItemSeen = lastItemSeen };
         Journal.Rounds.Add(round);
         Journal.IsAdoptable = false;
         await Run.SaveAsync(cancellationToken);
+        Run.ThrowIfNotOwned();
         return round;
     }
 
@@ -95,7 +96,7 @@ internal sealed class RunContext(
         {
             Status = error.Status == 0 ? null : error.Status,
             Code = error.Code,
-            RetryAfter = error.RetryAfter ?? (kind == BackendErrorKind.ThreadBusy ? BusyPause() : null),
+            RetryAfter = error.RetryAfter,
             IsOutcomeUnknown = Journal.Rounds.Count > 0,
         };
     }
@@ -125,13 +126,5 @@ internal sealed class RunContext(
             Log.PostedAgain(Logger, ThreadId, Run.BatchId);
             RunMetrics.PostedAgain.Add(1, new KeyValuePair<string, object?>("queue", Run.QueueName), new KeyValuePair<string, object?>("api", api));
         }
-    }
-
-    // 1, 2, 4 s, then 4 s for as long as it takes: a lock's holder is a run, and runs take seconds
-    private TimeSpan BusyPause()
-    {
-        var times = Journal.Notes.TryGetValue("busy", out var text) && int.TryParse(text, out var before) ? before : 0;
-        Journal.Notes["busy"] = (times + 1).ToString(System.Globalization.CultureInfo.InvariantCulture);
-        return TimeSpan.FromSeconds(1 << Math.Min(times, 2));
     }
 }

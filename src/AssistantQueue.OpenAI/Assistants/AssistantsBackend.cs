@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AssistantQueue.OpenAI.Content;
 using AssistantQueue.OpenAI.Errors;
 
@@ -14,34 +15,48 @@ internal sealed class AssistantsBackend(AssistantsApi api) : IOpenAIRunner
     public async Task CancelAsync(RunContext context, CancellationToken cancellationToken)
     {
         var thread = new AssistantThread(context, api);
-        if (context.Journal.LastRound is null || thread.Id is null)
+        if (context.Journal.LastRound is not { } round || thread.Id is not { } threadId)
         {
             return;
         }
 
-        string? id = null;
         try
         {
-            id = context.Journal.LastRound.RunId ?? (await thread.FindRunAsync(cancellationToken))?.Text("id");
-            if (id is null)
+            var id = round.RunId ?? (await thread.FindRunAsync(cancellationToken))?.Text("id")
+                ?? throw context.Failure(BackendErrorKind.Transient, "The run isn't known yet, so it can't be cancelled; the next attempt looks for it.");
+            var ended = await EndAsync(context, threadId, id, cancellationToken);
+            context.Journal.PostedThrough = context.LastSequence;
+            if (ended.Text("status") == "completed")
             {
-                return;
+                round.RunId = id;
+                throw context.Failure(BackendErrorKind.Transient, $"Run {id} completed before it could be cancelled; the next attempt takes its reply.");
             }
 
-            await api.CancelRunAsync(thread.Id, id, cancellationToken);
-            await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(thread.Id, id, token), RunReading.IsOver, cancellationToken);
-            context.Journal.PostedThrough = context.LastSequence;
             context.Journal.Notes[StateNames.LastRun] = id;
             Log.RunCancelled(context.Logger, context.ThreadId, id);
         }
-        catch (ApiCallException exception) when (exception.Error.Status is 400 or 404 or 409)
+        catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, round.RunId) || ErrorMap.IsGone(exception.Error, threadId))
         {
-            // it has ended by itself, or is gone: both is what was wanted
-            Log.CancelFailed(context.Logger, context.ThreadId, id, exception.Error.Status, exception.Error.Code);
+            Log.RunGone(context.Logger, context.ThreadId, round.RunId ?? "");
         }
         catch (ApiCallException exception)
         {
             throw context.Failure(exception.Error, exception);
         }
+    }
+
+    private async Task<JsonElement> EndAsync(RunContext context, string threadId, string runId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await api.CancelRunAsync(threadId, runId, cancellationToken);
+        }
+        catch (ApiCallException exception) when (exception.Error.Status == 400)
+        {
+            // it has ended, or is about to: the look tells
+            Log.CancelRefused(context.Logger, context.ThreadId, runId, exception.Error.Code);
+        }
+
+        return await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(threadId, runId, token), RunReading.IsEnded, cancellationToken);
     }
 }

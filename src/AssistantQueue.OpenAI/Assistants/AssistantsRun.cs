@@ -231,7 +231,7 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
             var tools = RunReading.ToolNames(run);
             Log.ToolsUnanswered(context.Logger, context.ThreadId, id, tools);
             await api.CancelRunAsync(_thread.Id!, id, cancellationToken);
-            await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(_thread.Id!, id, token), IsEnded, cancellationToken);
+            await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(_thread.Id!, id, token), RunReading.IsEnded, cancellationToken);
             Ended(id);
             throw context.Failure(BackendErrorKind.Permanent, $"The assistant asked for tools that the queue doesn't have: {tools}. The run was cancelled.");
         }
@@ -247,8 +247,6 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
         context.Run.Conversation[StateNames.LastRun] = id;
         return reply;
     }
-
-    private static bool IsEnded(JsonElement run) => RunReading.IsOver(run) && !RunReading.WaitsForTools(run);
 
     private void Ended(string id)
     {

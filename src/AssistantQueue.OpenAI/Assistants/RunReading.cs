@@ -12,6 +12,8 @@ internal static class RunReading
 
     public static bool WaitsForTools(JsonElement run) => run.Text("status") == "requires_action";
 
+    public static bool IsEnded(JsonElement run) => IsOver(run) && !WaitsForTools(run);
+
     public static bool IsOf(JsonElement run, string batchId) => run.Get("metadata")?.Text(RunMetadata.BatchId) == batchId;
 
     public static string ToolNames(JsonElement run) => string.Join(

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using AssistantQueue.OpenAI.Content;
 using AssistantQueue.OpenAI.Errors;
 
@@ -8,35 +9,55 @@ internal sealed class ResponsesBackend(ResponsesApi api, bool hasConversations) 
 {
     public string Name => "responses";
 
-    public Task<RunCompleted> RunAsync(RunContext context, CancellationToken cancellationToken)
-    {
-        var useConversations = context.Options.UseConversations ?? hasConversations;
-        return new ResponsesRun(context, api, useConversations ? new ConversationHistory(context, api) : new ChainHistory(context))
-            .CompleteAsync(cancellationToken);
-    }
+    public Task<RunCompleted> RunAsync(RunContext context, CancellationToken cancellationToken) =>
+        new ResponsesRun(context, api, HistoryOf(context)).CompleteAsync(cancellationToken);
 
     public async Task CancelAsync(RunContext context, CancellationToken cancellationToken)
     {
-        // only a background response can be cancelled; a stream ends when its connection is closed
-        if (context.Journal is not { IsAdoptable: true, LastRound.RunId: { } id })
+        if (context.Journal.LastRound is not { } round)
         {
             return;
         }
 
+        if (!context.Journal.IsAdoptable || round.RunId is not { } id)
+        {
+            throw context.Failure(BackendErrorKind.Transient, "Only a background response whose id is known can be cancelled; the next attempt looks what became of it.");
+        }
+
         try
         {
-            await api.CancelAsync(id, cancellationToken);
-            await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetAsync(id, token), ResponseReading.IsOver, cancellationToken);
+            var ended = await EndAsync(context, id, cancellationToken);
+            if (ended.Text("status") == "completed")
+            {
+                throw context.Failure(BackendErrorKind.Transient, $"Response {id} completed before it could be cancelled; the next attempt takes its reply.");
+            }
+
             Log.RunCancelled(context.Logger, context.ThreadId, id);
+            if ((await HistoryOf(context).LookAsync(cancellationToken)).HasInputs)
+            {
+                // what a cancelled response leaves in the conversation isn't posted again
+                context.Journal.PostedThrough = context.LastSequence;
+            }
         }
-        catch (ApiCallException exception) when (exception.Error.Status is 400 or 404 or 409)
+        catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, id))
         {
-            // it has ended by itself, or is gone: both is what was wanted
-            Log.CancelFailed(context.Logger, context.ThreadId, id, exception.Error.Status, exception.Error.Code);
+            Log.RunGone(context.Logger, context.ThreadId, id);
         }
         catch (ApiCallException exception)
         {
             throw context.Failure(exception.Error, exception);
         }
     }
+
+    // cancelling what has ended changes nothing
+    private async Task<JsonElement> EndAsync(RunContext context, string id, CancellationToken cancellationToken)
+    {
+        var answer = await api.CancelAsync(id, cancellationToken);
+        return ResponseReading.IsOver(answer)
+            ? answer
+            : await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetAsync(id, token), ResponseReading.IsOver, cancellationToken);
+    }
+
+    private History HistoryOf(RunContext context) =>
+        context.Options.UseConversations ?? hasConversations ? new ConversationHistory(context, api) : new ChainHistory(context);
 }

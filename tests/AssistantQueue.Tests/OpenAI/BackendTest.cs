@@ -1,8 +1,9 @@
 using AssistantQueue.Emulators;
+using AssistantQueue.Tests.Emulators;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace AssistantQueue.Tests.OpenAI;
+namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>A backend of <c>UseOpenAI()</c> against an emulator of its own, over real sockets. Each request must be as OpenAI publishes it.</summary>
 public abstract class BackendTest : IAsyncLifetime
@@ -26,8 +27,13 @@ public abstract class BackendTest : IAsyncLifetime
             await host.DisposeAsync();
         }
 
+        var faults = Ledger.Requests.Where(r => r.Body is not null && r.Operation != "unknown").SelectMany(r => OpenAISchema.Request(r.Method, PublishedPath(r.Path), r.Body!)).ToList();
         await Emulator.DisposeAsync();
+        Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
+
+    // the dated Azure paths have no version in them
+    private static string PublishedPath(string path) => path.StartsWith("/openai/threads", StringComparison.Ordinal) ? "/v1" + path["/openai".Length..] : path;
 
     /// <summary>A backend in a process of its own, so to speak: nothing is shared with another one.</summary>
     internal IAssistantBackend NewBackend(Action<OpenAIOptions>? configure = null, Action<AssistantQueueOptions>? queue = null, Action<IServiceCollection>? services = null)

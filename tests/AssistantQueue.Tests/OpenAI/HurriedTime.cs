@@ -1,4 +1,4 @@
-namespace AssistantQueue.Tests.OpenAI;
+namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>A clock on which every wait is over at once, and has taken as long as it was meant to. Waits of a minute cost a test nothing.</summary>
 internal sealed class HurriedTime : TimeProvider

@@ -2,7 +2,7 @@ using System.Text.Json;
 using AssistantQueue.Store;
 using Microsoft.Extensions.AI;
 
-namespace AssistantQueue.Tests.OpenAI;
+namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>What the queue keeps of one batch and its thread between owners: nothing else passes from one to the next.</summary>
 internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIContent[]> messages)

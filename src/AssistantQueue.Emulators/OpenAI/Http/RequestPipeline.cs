@@ -50,8 +50,10 @@ internal sealed class RequestPipeline
         await http.Request.Body.CopyToAsync(stream, http.RequestAborted).ConfigureAwait(false);
         var raw = Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
 
-        var azure = segments is ["openai", "v1", ..];
-        var path = azure ? segments[2..] : segments is ["v1", ..] ? segments[1..] : null;
+        // Azure's dated Assistants: …/openai/threads?api-version=…
+        var dated = segments is ["openai", "threads", ..] && http.Request.Query.ContainsKey("api-version");
+        var azure = dated || segments is ["openai", "v1", ..];
+        var path = dated ? segments[1..] : azure ? segments[2..] : segments is ["v1", ..] ? segments[1..] : null;
         var arguments = new Dictionary<string, string>();
         var pathKnown = false;
         var route = path is null || !IsThere(path, azure) ? null : routes.Find(http.Request.Method, path, out arguments, out pathKnown);

@@ -174,6 +174,8 @@ internal static class OpenAISchema
                     // the discriminator that would choose can't, as three of them share the type "message"
                     result["anyOf"] = new JsonArray([.. value!.AsArray().Select(v => Convert(v!))]);
                     break;
+                case "required" when (string?)from["type"] == "array":
+                    break; // the description puts one beside an array's items by mistake; JSON Schema ignores it there, the validator doesn't
                 case "type" or "required" or "enum" or "minimum" or "maximum" or "minLength" or "maxLength" or "minItems" or "maxItems" or "pattern" or "additionalProperties":
                     result[name] = value?.DeepClone();
                     break;
