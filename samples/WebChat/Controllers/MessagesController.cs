@@ -10,8 +10,12 @@ namespace WebChat.Controllers;
 [Route("api/threads/{threadId}/messages")]
 public sealed class MessagesController(IAssistantMessageQueue queue, IHostApplicationLifetime lifetime) : ControllerBase
 {
+    // A text of the most characters that the queue takes, each written as \uXXXX.
+    private const int MaxBody = 64 << 20;
+
     /// <summary>Adds a message. When this has answered 202, the message is stored.</summary>
     [HttpPost]
+    [RequestSizeLimit(MaxBody)]
     [ProducesResponseType<MessageReceipt>(StatusCodes.Status202Accepted)]
     [ProducesResponseType<ProblemDetails>(StatusCodes.Status400BadRequest)]
     [ProducesResponseType<ProblemDetails>(StatusCodes.Status429TooManyRequests)]

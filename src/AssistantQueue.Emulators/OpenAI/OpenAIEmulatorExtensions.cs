@@ -82,8 +82,7 @@ public static class OpenAIEmulatorExtensions
         }
         catch (OptionsValidationException)
         {
-            // the queue's own settings are bad: their check says so, and the API's settings shall not add to it
-            return true;
+            return false; // the host won't start; why, its check says
         }
     }
 

@@ -62,12 +62,7 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
 
     private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
     {
-        if (_isTold)
-        {
-            // its answer has just said that it isn't over
-            await Task.Delay(context.Options.PollInterval, context.Time, cancellationToken);
-        }
-        else
+        if (!_isTold)
         {
             Log.RunAdopted(context.Logger, context.ThreadId, id);
             await TellAsync(id);

@@ -68,12 +68,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 
     private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
     {
-        if (_hasPosted)
-        {
-            // its answer has just said that it isn't over
-            await Task.Delay(context.Options.PollInterval, context.Time, cancellationToken);
-        }
-        else
+        if (!_hasPosted)
         {
             Log.RunAdopted(context.Logger, context.ThreadId, id);
             await context.TellAsync(new RunStarted(id));

@@ -75,11 +75,6 @@ internal sealed class FinishStep
                     await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, stopped.Journal, isPosted), "stop");
                     break;
                 case RunLeaseEnded:
-                    if (held.IsLost)
-                    {
-                        break;
-                    }
-
                     // If nobody took the thread meanwhile it goes back at once instead of at the end of its lease.
                     await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, null, IsPosted: true), "lease");
                     break;
@@ -135,7 +130,7 @@ internal sealed class FinishStep
                 await _next.DeliverUnstoredAsync(replied.Reply);
                 break;
             default:
-                ReportLost(batch, held);
+                ReportLost(batch);
                 break;
         }
     }
@@ -207,7 +202,7 @@ internal sealed class FinishStep
                 Log.ThreadVanished(_log, batch.Lease.ThreadId, batch.Lease.BatchId, null, 0);
                 break;
             default:
-                ReportLost(batch, held);
+                ReportLost(batch);
                 break;
         }
     }
@@ -242,7 +237,7 @@ internal sealed class FinishStep
                 await _next.DeliverUnstoredAsync(failure);
                 break;
             default:
-                ReportLost(batch, held);
+                ReportLost(batch);
                 break;
         }
     }
@@ -260,7 +255,7 @@ internal sealed class FinishStep
                 Log.ThreadVanished(_log, batch.Lease.ThreadId, batch.Lease.BatchId, null, 0);
                 break;
             default:
-                ReportLost(batch, held);
+                ReportLost(batch);
                 break;
         }
     }
@@ -301,13 +296,9 @@ internal sealed class FinishStep
         }
     }
 
-    private void ReportLost(ClaimedBatch batch, HeldLease held)
+    private void ReportLost(ClaimedBatch batch)
     {
-        if (held.Lost())
-        {
-            _metrics.LeaseLost();
-        }
-
+        _metrics.LeaseLost();
         Log.FinishRefused(_log, batch.Lease.ThreadId, batch.Lease.BatchId, batch.Lease.Fence);
     }
 

@@ -14,7 +14,6 @@ internal sealed class RunStep(
     IAssistantBackend backend,
     Func<AssistantQueueOptions> options,
     StopStages stop,
-    QueueMetrics metrics,
     TimeProvider time,
     ILogger log)
 {
@@ -54,12 +53,7 @@ internal sealed class RunStep(
             stop,
             stored.Journal.IsAdoptable,
             time,
-            e => Log.JournalUnanswered(log, batch.Lease.ThreadId, batch.Lease.BatchId, e),
-            () =>
-            {
-                metrics.LeaseLost();
-                Log.LeaseLost(log, batch.Lease.ThreadId, batch.Lease.Fence);
-            });
+            e => Log.JournalUnanswered(log, batch.Lease.ThreadId, batch.Lease.BatchId, e));
         var run = Prepare(batch, stored, settings, journal);
         Log.RunStarting(log, run.ThreadId, run.BatchId, run.Fence, run.Attempt, run.Messages.Count, batch.IsTakeover);
         return await FollowAsync(run, held, journal, settings);
@@ -125,9 +119,8 @@ internal sealed class RunStep(
             return new RunLeaseEnded();
         }
 
-        // Of a run that was told to stop, errors say nothing (a cancelled call looks like a broken connection);
-        // what the API said about the batch, the thread or the key counts also then.
-        var wasLeft = failure is null or not AssistantBackendException { Kind: not BackendErrorKind.Transient };
+        // A failure that the backend reported by itself counts, also while stopping; a left run doesn't.
+        var wasLeft = failure is null or OperationCanceledException;
         if (wasLeft && (stop.Leaving.IsCancellationRequested || journal.GivenBack.IsCancellationRequested))
         {
             return new RunStopped(run, isOver ? JsonSerializer.Serialize(run.Journal, StoreJson.Journal) : null);

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.Tests.AspNetCore;
 
-/// <summary>A Kestrel on a free port that serves the events of a <see cref="WatchedQueue"/>, and a client of it.</summary>
+/// <summary>A Kestrel on a free port that serves the events of a <see cref="WatchedQueue"/> or of a real queue, and a client of it.</summary>
 internal sealed class EventsHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -24,16 +24,25 @@ internal sealed class EventsHost : IAsyncDisposable
 
     public HttpClient Client { get; }
 
+    public IServiceProvider Services => _app.Services;
+
     /// <summary>Ends a test that would wait for ever.</summary>
     public CancellationToken Limit => _limit.Token;
 
-    public static async Task<EventsHost> StartAsync(Action<AssistantThreadEventsOptions>? configure = null)
+    public static Task<EventsHost> StartAsync(Action<AssistantThreadEventsOptions>? configure = null)
+    {
+        var queue = new WatchedQueue();
+        return StartAsync(queue, services => services.AddSingleton<IAssistantMessageQueue>(queue), configure);
+    }
+
+    public static Task<EventsHost> StartAsync(Action<IServiceCollection> addQueue) => StartAsync(new WatchedQueue(), addQueue, null);
+
+    private static async Task<EventsHost> StartAsync(WatchedQueue queue, Action<IServiceCollection> addQueue, Action<AssistantThreadEventsOptions>? configure)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        var queue = new WatchedQueue();
-        builder.Services.AddSingleton<IAssistantMessageQueue>(queue);
+        addQueue(builder.Services);
         var app = builder.Build();
         app.MapAssistantThreadEvents(configure: configure);
         await app.StartAsync();

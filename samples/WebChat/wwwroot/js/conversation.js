@@ -104,7 +104,7 @@ function replyOf({ text, contents, model, runId, attempt, usage, startedAt, comp
 }
 
 function failureOf({ kind, error, attempts, failedAt }) {
-  return { kind, error, attempts: (attempts ?? []).map(a => ({ attempt: a.attempt, error: a.error, status: a.status, code: a.code })), at: Date.parse(failedAt) || Date.now() };
+  return { kind, error, attempts: (attempts ?? []).map(a => ({ error: a.error })), at: Date.parse(failedAt) || Date.now() };
 }
 
 export function batchOf(conversation, message) {
@@ -136,6 +136,9 @@ export function groupsOf(conversation) {
   }
   return all;
 }
+
+/** Whether something is still to come: a wait, a run, a retry. */
+export const isOpen = conversation => conversation.messages.some(m => m.state !== 'refused' && !['replied', 'failed'].includes(batchOf(conversation, m)?.state));
 
 const byPlace = (a, b) => (a.sequence ?? Infinity) - (b.sequence ?? Infinity) || a.at - b.at;
 

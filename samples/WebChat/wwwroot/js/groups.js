@@ -111,7 +111,7 @@ function failed({ id, failure }) {
     el('div', { class: 'answer' },
       el('div', { class: 'prose' }, el('p', {}, el('strong', {}, KINDS[failure.kind] ?? failure.kind)), el('p', {}, failure.error)),
       failure.attempts.length > 1 ? el('details', {}, el('summary', {}, many(failure.attempts.length, 'attempt')),
-        el('ol', {}, ...failure.attempts.map(a => el('li', {}, [a.status, a.code].filter(Boolean).join(' '), ' ', a.error)))) : null,
+        el('ol', {}, ...failure.attempts.map(a => el('li', {}, a.error)))) : null,
       facts(id, null, 'kept in the failed store', clock.format(failure.at))));
 }
 

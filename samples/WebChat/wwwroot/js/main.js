@@ -2,45 +2,68 @@
 
 import * as api from './api.js';
 import * as storage from './storage.js';
-import { addTyped, applyFailure, applyReceipt, applyReply, applyUpdate, batchOf, groupsOf, merge, newConversation, titleOf } from './conversation.js';
+import { addTyped, applyFailure, applyReceipt, applyReply, applyUpdate, batchOf, groupsOf, isOpen, merge, newConversation, titleOf } from './conversation.js';
 import { el, icon } from './dom.js';
 import { draw, phaseOf, seamText, signatureOf } from './groups.js';
+import { refreshStatus, refreshStatusSoon, showSetup } from './status.js';
 
 const $ = id => document.getElementById(id);
 const now = () => Date.now() + api.clockSkew;
 const conversations = new Map(storage.loadAll().map(c => [c.id, c]));
 const drawn = new Map(); // key of a group -> { element, signature, group }
 const seen = new Set(); // ids of messages that were drawn before, so that only new ones move in
-let current, unfollow, windowSeconds = 10;
+let current, windowSeconds = 10;
 
 // ---- conversations
 
+const followed = new Map(); // id -> ends the following
+const MAX_FOLLOWED = 3; // a browser has six connections to a server without HTTP/2
+
 function open(id, { focus = true } = {}) {
   if (current?.id === id) return;
-  unfollow?.();
   current = conversations.get(id) ?? newConversation(id);
   conversations.set(id, current);
   current.messages.forEach(m => seen.add(m.id));
   drawn.clear();
   $('groups').replaceChildren();
   if (location.hash !== `#/${encodeURIComponent(id)}`) history.pushState(null, '', `#/${encodeURIComponent(id)}`);
-  showLive('connecting');
-  const opened = current;
-  unfollow = api.follow(id, () => opened.position, {
-    onState: showLive,
-    onUpdate: update => {
-      const before = opened.batches.filter(b => b.reply).length;
-      applyUpdate(opened, update, now());
-      changed(opened);
-      if (opened.batches.filter(b => b.reply).length > before) announce('A reply has arrived.');
-      refreshStatusSoon();
-    },
-  });
+  follow(current);
   render();
   toBottom();
   closeSide();
   if (focus && matchMedia('(hover: hover)').matches) $('text').focus();
   resume(current);
+}
+
+/** Follows the open conversation, and goes on with a few others that wait for something. */
+function follow(conversation) {
+  unfollow(conversation.id);
+  for (const id of followed.keys()) if (followed.size >= MAX_FOLLOWED || !conversations.has(id) || !isOpen(conversations.get(id))) unfollow(id);
+  showLive('connecting');
+  followed.set(conversation.id, api.follow(conversation.id, () => conversation.position, {
+    onState: state => conversation === current && showLive(state),
+    onUpdate: update => {
+      applyUpdate(conversation, update, now());
+      changed(conversation);
+      tell(conversation, update);
+      refreshStatusSoon();
+      if (conversation !== current && !isOpen(conversation)) unfollow(conversation.id);
+    },
+  }));
+}
+
+function unfollow(id) {
+  followed.get(id)?.();
+  followed.delete(id);
+}
+
+/** For those who listen instead of looking. */
+function tell(conversation, { type, reply, failure }) {
+  if (conversation !== current) return;
+  if (type === 'batchStarted') announce('The assistant is answering.');
+  else if (type === 'batchReplied') announce(`One reply to ${reply.messageIds.length} messages: ${reply.text.slice(0, 400)}`);
+  else if (type === 'batchRetrying') announce('The attempt failed and will be repeated.');
+  else if (type === 'batchFailed') announce(`The messages were given up: ${failure.error}`);
 }
 
 const randomId = () => [...crypto.getRandomValues(new Uint8Array(16))].map(b => b.toString(16).padStart(2, '0')).join('');
@@ -173,12 +196,18 @@ function picture() {
   return box;
 }
 
+let listed;
 function renderList() {
-  const items = [...conversations.values()].filter(c => c.messages.length > 0 || c === current).sort((a, b) => b.touchedAt - a.touchedAt);
-  $('threads').replaceChildren(...items.map(c => el('li', { class: c === current ? 'current' : null },
-    el('a', { href: `#/${encodeURIComponent(c.id)}`, 'aria-current': c === current ? 'page' : null },
-      el('span', { class: 'name' }, titleOf(c)), el('span', { class: 'sub' }, summaryOf(c))),
-    c === current ? null : el('button', { class: 'ghost small', type: 'button', 'aria-label': `Remove ${titleOf(c)} from this list`, onclick: () => removeConversation(c.id) }, icon('close')))));
+  const items = [...conversations.values()].filter(c => c.messages.length > 0 || c === current).sort((a, b) => b.touchedAt - a.touchedAt)
+    .map(c => ({ id: c.id, name: titleOf(c), sub: summaryOf(c), isCurrent: c === current }));
+  const signature = JSON.stringify(items);
+  if (signature === listed) return;
+  listed = signature;
+  const focused = document.activeElement?.closest('#threads a')?.hash;
+  $('threads').replaceChildren(...items.map(({ id, name, sub, isCurrent }) => el('li', { class: isCurrent ? 'current' : null },
+    el('a', { href: `#/${encodeURIComponent(id)}`, 'aria-current': isCurrent ? 'page' : null }, el('span', { class: 'name' }, name), el('span', { class: 'sub' }, sub)),
+    isCurrent ? null : el('button', { class: 'ghost small', type: 'button', 'aria-label': `Remove ${name} from this list`, onclick: () => removeConversation(id) }, icon('close')))));
+  if (focused) [...$('threads').querySelectorAll('a')].find(a => a.hash === focused)?.focus();
 }
 
 function summaryOf(conversation) {
@@ -196,6 +225,7 @@ function removeMessage(id) {
 }
 
 function removeConversation(id) {
+  unfollow(id);
   conversations.delete(id);
   storage.remove(id);
   renderList();
@@ -224,39 +254,8 @@ function showLive(state) {
   $('live-text').textContent = LIVE[state];
 }
 
-// ---- the queue's counts
-
-let statusTimer;
-async function refreshStatus() {
-  clearTimeout(statusTimer);
-  try {
-    const status = await api.status();
-    for (const cell of document.querySelectorAll('[data-count]')) {
-      const value = status[cell.dataset.count] ?? 0;
-      cell.textContent = value.toLocaleString();
-      cell.parentElement.classList.toggle('some', value > 0);
-    }
-    $('status-note').textContent = status.isEstimate ? '(estimate)' : '';
-  } catch {
-    $('status-note').textContent = '(out of reach)'; // asked again below
-  }
-  statusTimer = setTimeout(() => document.hidden || refreshStatus(), 4000);
-}
-
-function refreshStatusSoon() {
-  clearTimeout(statusTimer);
-  statusTimer = setTimeout(refreshStatus, 150);
-}
-
-async function showSetup() {
-  try {
-    const setup = await api.setup();
-    windowSeconds = setup.seconds;
-    $('setup').replaceChildren(...[['Model', setup.model], ['Redis', setup.redis], ['Worker', setup.worker]].map(([name, value]) =>
-      el('span', {}, el('b', {}, name), ` ${value}`)));
-  } catch {
-    $('setup').textContent = ''; // only an ornament
-  }
+async function showWindow() {
+  windowSeconds = await showSetup() ?? windowSeconds;
   $('hint').textContent = `Enter sends, Shift+Enter makes a new line. Messages within ${windowSeconds} s are answered together.`;
   if (current.messages.length === 0) render();
 }
@@ -277,7 +276,7 @@ $('composer').addEventListener('submit', event => {
   if (!text.value.trim()) return;
   const delay = $('delay').value;
   say(text.value.trim(), { instructions: $('instructions').value.trim() || undefined, delay: delay === '' ? undefined : Number(delay) });
-  text.value = '';
+  text.value = $('instructions').value = $('delay').value = '';
   grow();
   text.focus();
 });
@@ -368,5 +367,5 @@ const latest = [...conversations.values()][0];
 showTheme(document.documentElement.dataset.theme ?? '');
 if (!location.hash.startsWith('#/') && latest) open(latest.id);
 else openFromAddress();
-showSetup();
+showWindow();
 refreshStatus();
