@@ -27,6 +27,9 @@ internal sealed class RunContext(
 
     public ILogger Logger { get; } = logger;
 
+    /// <summary>Gets where the settings lie, as they are named in messages.</summary>
+    public string SettingsPath { get; } = settingsPath;
+
     public RunPoll Poll { get; } = new(time, options, logger);
 
     public string ThreadId => Run.ThreadId;
@@ -90,11 +93,17 @@ internal sealed class RunContext(
 
     public AssistantBackendException Failure(BackendErrorKind kind, ApiError error, Exception? cause = null)
     {
-        var answer = error.Status == 0 ? "" : $"HTTP {error.Status}{(error.Code is null ? "" : $", {error.Code}")}: ";
-        var hint = kind == BackendErrorKind.BackendUnavailable && ErrorMap.SettingAtFault(error) is { } setting ? $" Look at {settingsPath}:{setting}." : "";
+        var code = error.Code is null ? "" : $" ({error.Code})";
+        var answer = error.Status switch
+        {
+            0 => "",
+            < 300 => $"The run failed{code}: ",
+            _ => $"The API answered {error.Status}{code}: ",
+        };
+        var hint = kind == BackendErrorKind.BackendUnavailable && ErrorMap.SettingAtFault(error) is { } setting ? $" Look at {SettingsPath}:{setting}." : "";
         return new(kind, $"{answer}{error.Message}{hint}", cause)
         {
-            Status = error.Status == 0 ? null : error.Status,
+            Status = error.Status < 300 ? null : error.Status,
             Code = error.Code,
             RetryAfter = error.RetryAfter,
             IsOutcomeUnknown = Journal.Rounds.Count > 0,

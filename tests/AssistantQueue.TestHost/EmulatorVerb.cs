@@ -4,7 +4,7 @@ using Microsoft.Extensions.Configuration;
 namespace AssistantQueue.TestHost;
 
 /// <summary><c>emulator --port N --data DIR --Latency 00:00:01 …</c>: an OpenAI emulator of its own; every option of <see cref="OpenAIEmulatorOptions"/> is an argument.</summary>
-/// <remarks>Prints its base URL as the first line when it is ready, and runs until SIGTERM or the end of its standard input when <c>--until-eof true</c> is given.</remarks>
+/// <remarks>Prints its base URL when it is ready. Ends at SIGTERM or with its standard input; <c>--forever true</c> is for shells that give it none.</remarks>
 internal static class EmulatorVerb
 {
     public static async Task<int> RunAsync(string[] args)
@@ -15,25 +15,9 @@ internal static class EmulatorVerb
         var options = new OpenAIEmulatorOptions();
         settings.Bind(options);
 
-        var stop = new TaskCompletionSource();
-        using var signal = System.Runtime.InteropServices.PosixSignalRegistration.Create(System.Runtime.InteropServices.PosixSignal.SIGTERM, context =>
-        {
-            context.Cancel = true;
-            stop.TrySetResult();
-        });
-
         await using var emulator = await OpenAIEmulator.StartAsync(options);
         Console.WriteLine(emulator.BaseUrl);
-        if (settings.GetValue<bool>("until-eof"))
-        {
-            _ = Task.Run(async () =>
-            {
-                await Console.In.ReadToEndAsync();
-                stop.TrySetResult();
-            });
-        }
-
-        await stop.Task;
+        await (settings.GetValue<bool>("forever") ? Task.Delay(Timeout.Infinite) : VerbLife.UntilToldToEndAsync());
         return 0;
     }
 }

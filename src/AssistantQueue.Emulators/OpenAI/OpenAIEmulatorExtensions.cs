@@ -82,7 +82,8 @@ public static class OpenAIEmulatorExtensions
         }
         catch (OptionsValidationException)
         {
-            return false; // the host won't start; why, its check says
+            // the queue's own settings are bad: their check says so, and the API's settings shall not add to it
+            return true;
         }
     }
 

@@ -62,7 +62,12 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
 
     private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
     {
-        if (!_isTold)
+        if (_isTold)
+        {
+            // its answer has just said that it isn't over
+            await Task.Delay(context.Options.PollInterval, context.Time, cancellationToken);
+        }
+        else
         {
             Log.RunAdopted(context.Logger, context.ThreadId, id);
             await TellAsync(id);

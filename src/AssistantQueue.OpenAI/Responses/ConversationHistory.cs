@@ -29,7 +29,7 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
             return;
         }
 
-        var created = await api.CreateConversationAsync(RunMetadata.Owner(context.Run), cancellationToken);
+        var created = await CreateAsync(cancellationToken);
         var id = created.Text("id") ?? throw ApiCallException.Garbage(200, "names no conversation");
         State[StateNames.Conversation] = id;
         _isNew = true;
@@ -109,6 +109,21 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
         else
         {
             State.Remove(StateNames.LastItem);
+        }
+    }
+
+    private async Task<JsonElement> CreateAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await api.CreateConversationAsync(RunMetadata.Owner(context.Run), cancellationToken);
+        }
+        catch (ApiCallException exception) when (exception.Error is { Status: 404, Code: not "model_not_found" })
+        {
+            throw context.Failure(
+                BackendErrorKind.BackendUnavailable,
+                exception.Error with { Message = $"{exception.Error.Message} If the endpoint has responses but no conversations, set {context.SettingsPath}:UseConversations to false." },
+                exception);
         }
     }
 

@@ -68,7 +68,12 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 
     private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
     {
-        if (!_hasPosted)
+        if (_hasPosted)
+        {
+            // its answer has just said that it isn't over
+            await Task.Delay(context.Options.PollInterval, context.Time, cancellationToken);
+        }
+        else
         {
             Log.RunAdopted(context.Logger, context.ThreadId, id);
             await context.TellAsync(new RunStarted(id));

@@ -114,6 +114,20 @@ internal sealed class DeliverLoop : IDisposable
             : safety;
     }
 
+    /// <summary>Looks once more before the host stops.</summary>
+    public async Task LastRoundAsync()
+    {
+        try
+        {
+            await RoundAsync();
+        }
+        catch (Exception e)
+        {
+            // The next worker delivers them.
+            Log.DeliveryClaimFailed(_log, _partition, e);
+        }
+    }
+
     public void Dispose() => _look.Dispose();
 
     // Looks for due threads carry the time of the next delivery, so this one is only for the case that they rest.

@@ -75,6 +75,11 @@ internal sealed class FinishStep
                     await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, stopped.Journal, isPosted), "stop");
                     break;
                 case RunLeaseEnded:
+                    if (held.IsLost)
+                    {
+                        break;
+                    }
+
                     // If nobody took the thread meanwhile it goes back at once instead of at the end of its lease.
                     await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, null, IsPosted: true), "lease");
                     break;
@@ -130,7 +135,7 @@ internal sealed class FinishStep
                 await _next.DeliverUnstoredAsync(replied.Reply);
                 break;
             default:
-                ReportLost(batch);
+                ReportLost(batch, held);
                 break;
         }
     }
@@ -202,7 +207,7 @@ internal sealed class FinishStep
                 Log.ThreadVanished(_log, batch.Lease.ThreadId, batch.Lease.BatchId, null, 0);
                 break;
             default:
-                ReportLost(batch);
+                ReportLost(batch, held);
                 break;
         }
     }
@@ -237,7 +242,7 @@ internal sealed class FinishStep
                 await _next.DeliverUnstoredAsync(failure);
                 break;
             default:
-                ReportLost(batch);
+                ReportLost(batch, held);
                 break;
         }
     }
@@ -255,7 +260,7 @@ internal sealed class FinishStep
                 Log.ThreadVanished(_log, batch.Lease.ThreadId, batch.Lease.BatchId, null, 0);
                 break;
             default:
-                ReportLost(batch);
+                ReportLost(batch, held);
                 break;
         }
     }
@@ -296,9 +301,13 @@ internal sealed class FinishStep
         }
     }
 
-    private void ReportLost(ClaimedBatch batch)
+    private void ReportLost(ClaimedBatch batch, HeldLease held)
     {
-        _metrics.LeaseLost();
+        if (held.Lost())
+        {
+            _metrics.LeaseLost();
+        }
+
         Log.FinishRefused(_log, batch.Lease.ThreadId, batch.Lease.BatchId, batch.Lease.Fence);
     }
 

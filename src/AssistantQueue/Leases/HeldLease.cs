@@ -81,15 +81,22 @@ internal sealed class HeldLease
     }
 
     /// <summary>The store says that the lease is somebody else's.</summary>
-    public void Lost()
+    /// <returns>Whether that is news.</returns>
+    public bool Lost()
     {
         lock (_sync)
         {
+            if (_lost)
+            {
+                return false;
+            }
+
             _lost = true;
             _changed.TrySetResult();
         }
 
         End();
+        return true;
     }
 
     /// <summary>Stops what runs under the lease; its callbacks run on the pool, the token is set before this returns.</summary>

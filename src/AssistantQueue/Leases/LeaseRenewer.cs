@@ -149,9 +149,11 @@ internal sealed class LeaseRenewer : IDisposable
             return;
         }
 
-        held.Lost();
-        _metrics.LeaseLost();
-        Log.LeaseLost(_log, held.Lease.ThreadId, held.Lease.Fence);
+        if (held.Lost())
+        {
+            _metrics.LeaseLost();
+            Log.LeaseLost(_log, held.Lease.ThreadId, held.Lease.Fence);
+        }
     }
 
     /// <summary>Ends what can't be proved any more; runs on the timer's thread.</summary>

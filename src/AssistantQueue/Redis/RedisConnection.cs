@@ -57,6 +57,10 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     public static RedisConnection Own(string queueName, string connectionString, TimeSpan connectTimeout, TimeProvider time, ILogger logger)
     {
         var options = RedisConnectionString.Parse(connectionString);
+        // not: the thread pool serves the sockets (the default)
+        // but: an app that blocks its pool would get no answer to a renewal, and lose its leases: none in 6 s without, one a second with (BlockedThreadPoolTests).
+        // The switch is the process'; it costs a reader and a writer thread a connection.
+        ConnectionMultiplexer.SetFeatureFlag("DedicatedThreads", true);
         options.AbortOnConnectFail = false;
         options.ClientName ??= queueName.Length == 0 ? "AssistantQueue" : "AssistantQueue-" + string.Concat(queueName.Where(char.IsAsciiLetterOrDigit));
         options.ConnectTimeout = (int)Math.Min(options.ConnectTimeout, connectTimeout.TotalMilliseconds);

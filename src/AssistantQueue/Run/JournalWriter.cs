@@ -13,16 +13,18 @@ internal sealed class JournalWriter : IDisposable
     private readonly IQueueStore _store;
     private readonly StopStages _stop;
     private readonly ResiliencePipeline _untilAnswered;
+    private readonly Action _onLost;
     private readonly CancellationTokenSource _givenBack = new();
     private readonly CancellationTokenRegistration _onStop;
     private volatile bool _isAdoptable;
 
-    public JournalWriter(HeldLease held, IQueueStore store, StopStages stop, bool isAdoptable, TimeProvider time, Action<Exception> onUnanswered)
+    public JournalWriter(HeldLease held, IQueueStore store, StopStages stop, bool isAdoptable, TimeProvider time, Action<Exception> onUnanswered, Action onLost)
     {
         _held = held;
         _store = store;
         _stop = stop;
         _isAdoptable = isAdoptable;
+        _onLost = onLost;
         _untilAnswered = StoreRetry.UntilAnswered(time, onUnanswered);
         _onStop = stop.Stopping.Register(GiveBackIfAdoptable);
     }
@@ -62,9 +64,9 @@ internal sealed class JournalWriter : IDisposable
             var isOurs = await _untilAnswered.ExecuteAsync(
                 async token => await _store.WriteJournalAsync(_held.Current, write, token),
                 both.Token);
-            if (!isOurs)
+            if (!isOurs && _held.Lost())
             {
-                _held.Lost();
+                _onLost();
             }
 
             return isOurs;

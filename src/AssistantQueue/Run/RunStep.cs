@@ -14,6 +14,7 @@ internal sealed class RunStep(
     IAssistantBackend backend,
     Func<AssistantQueueOptions> options,
     StopStages stop,
+    QueueMetrics metrics,
     TimeProvider time,
     ILogger log)
 {
@@ -53,7 +54,12 @@ internal sealed class RunStep(
             stop,
             stored.Journal.IsAdoptable,
             time,
-            e => Log.JournalUnanswered(log, batch.Lease.ThreadId, batch.Lease.BatchId, e));
+            e => Log.JournalUnanswered(log, batch.Lease.ThreadId, batch.Lease.BatchId, e),
+            () =>
+            {
+                metrics.LeaseLost();
+                Log.LeaseLost(log, batch.Lease.ThreadId, batch.Lease.Fence);
+            });
         var run = Prepare(batch, stored, settings, journal);
         Log.RunStarting(log, run.ThreadId, run.BatchId, run.Fence, run.Attempt, run.Messages.Count, batch.IsTakeover);
         return await FollowAsync(run, held, journal, settings);
@@ -119,8 +125,9 @@ internal sealed class RunStep(
             return new RunLeaseEnded();
         }
 
-        // A failure that the backend reported by itself counts, also while stopping; a left run doesn't.
-        var wasLeft = failure is null or OperationCanceledException;
+        // Of a run that was told to stop, errors say nothing (a cancelled call looks like a broken connection);
+        // what the API said about the batch, the thread or the key counts also then.
+        var wasLeft = failure is null or not AssistantBackendException { Kind: not BackendErrorKind.Transient };
         if (wasLeft && (stop.Leaving.IsCancellationRequested || journal.GivenBack.IsCancellationRequested))
         {
             return new RunStopped(run, isOver ? JsonSerializer.Serialize(run.Journal, StoreJson.Journal) : null);

@@ -36,6 +36,8 @@ internal sealed class AssistantQueueWorker : BackgroundService
     private readonly DeliverLoop[] _deliveries;
     private readonly TaskTracker _runs = new();
     private readonly TaskTracker _handlers = new();
+    private readonly CancellationTokenSource _deliveriesStop = new();
+    private Task _delivering = Task.CompletedTask;
     private readonly CancellationTokenRegistration _onHostStopping;
 
     /// <param name="queueName">The queue's name; empty for the unnamed queue.</param>
@@ -71,7 +73,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
         _pause = new BackendPause(queueName, _timer, time, log);
         _slots = new RunSlots(_pause, WakeClaim);
         _deliverSlots = new DeliverSlots(options);
-        _run = new RunStep(queueName, store, backend, options, _stop, time, log);
+        _run = new RunStep(queueName, store, backend, options, _stop, metrics, time, log);
         _finish = new FinishStep(queueName, store, options, _pause, _stop, metrics, time, log, new FinishLinks
         {
             HasHandlers = dispatcher.HasHandlers,
@@ -103,8 +105,8 @@ internal sealed class AssistantQueueWorker : BackgroundService
             renewer.Start();
         }
 
-        await Task.WhenAll(
-            [SubscribeAsync(), .. _claims.Select(loop => loop.RunAsync(_stop.Stopping)), .. _deliveries.Select(loop => loop.RunAsync(_stop.Stopping))]);
+        _delivering = Task.WhenAll(_deliveries.Select(loop => loop.RunAsync(_deliveriesStop.Token)));
+        await Task.WhenAll([SubscribeAsync(), .. _claims.Select(loop => loop.RunAsync(_stop.Stopping))]);
     }
 
     /// <summary>Stops in order: claiming; runs that can be adopted, at once; the other runs and the handlers when their time is over; what they still write; the worker's record.</summary>
@@ -112,18 +114,18 @@ internal sealed class AssistantQueueWorker : BackgroundService
     {
         BeginStop();
         await base.StopAsync(cancellationToken);
-
-        var working = Task.WhenAll(_runs.WhenIdle(), _handlers.WhenIdle());
-        if (!await _stopClock.WaitAsync(working, _stopClock.Leave, cancellationToken))
+        if (!await _stopClock.WaitAsync(EndWorkAsync(), _stopClock.Leave, cancellationToken))
         {
             Log.WorkerLeaving(_log, _queueName, _runs.Count, _handlers.Count);
         }
 
+        await _deliveriesStop.CancelAsync();
         await _stop.LeaveAsync();
-        await _stopClock.WaitAsync(working, _stopClock.Over, cancellationToken);
+        var rest = Task.WhenAll(_runs.WhenIdle(), _handlers.WhenIdle(), _delivering);
+        await _stopClock.WaitAsync(rest, _stopClock.Over, cancellationToken);
         await _stop.EndAsync();
         // What was waiting for the store lets go of it now; nothing here waits for anything else.
-        await _stopClock.WaitAsync(working, _stopClock.Over + TimeSpan.FromMilliseconds(500), CancellationToken.None);
+        await _stopClock.WaitAsync(rest, _stopClock.Over + TimeSpan.FromMilliseconds(500), CancellationToken.None);
 
         foreach (var renewer in _renewers)
         {
@@ -142,7 +144,20 @@ internal sealed class AssistantQueueWorker : BackgroundService
             disposable.Dispose();
         }
 
+        _deliveriesStop.Dispose();
         base.Dispose();
+    }
+
+    /// <summary>Waits for the runs, then hands over what they opened: it could wait long for a next worker.</summary>
+    private async Task EndWorkAsync()
+    {
+        await _runs.WhenIdle();
+        foreach (var loop in _deliveries)
+        {
+            await loop.LastRoundAsync();
+        }
+
+        await _handlers.WhenIdle();
     }
 
     private void BeginStop()

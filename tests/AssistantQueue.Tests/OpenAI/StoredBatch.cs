@@ -35,13 +35,16 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
     /// <summary>Gets or sets what happens around a save: 0 before, 1 after.</summary>
     public Action<int> AtSave { get; set; } = _ => { };
 
+    /// <summary>Gets what the worker's check of the lease does.</summary>
+    public Action? ThrowIfNotOwned { get; init; }
+
     public RunJournal StoredJournal => JsonSerializer.Deserialize(Journal!, StoreJson.Journal)!;
 
     /// <summary>The batch as the next owner gets it.</summary>
     public BatchRun NextOwner()
     {
         var sequence = 0L;
-        return new BatchRun(SaveAsync)
+        return new BatchRun(SaveAsync, ThrowIfNotOwned)
         {
             QueueName = QueueName,
             ThreadId = threadId,

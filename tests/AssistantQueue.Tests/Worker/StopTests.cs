@@ -84,6 +84,8 @@ public class StopTests
         await stop.WaitAsync(TestTimes.Patience);
 
         Assert.Equal(ReplyState.Replied, (await rig.Store.FindReplyAsync("c1", receipt.Sequence, default)).State);
+        // Delivered by the stopping worker itself: there may be no other for a while.
+        Assert.Equal("in time", (await rig.Handler.NextReplyAsync()).Text);
         Assert.NotEqual(ReplyState.Unknown, (await rig.Store.FindReplyAsync("c2", later.Sequence, default)).State);
     }
 
@@ -165,6 +167,26 @@ public class StopTests
 
         Assert.Equal("hi", (await rig.Handler.NextReplyAsync()).Text);
         Assert.Single(rig.Backend.Runs);
+    }
+
+    [Fact]
+    public async Task Stop_BackendTakesItsCancellationForABrokenConnection_StillCountsNoAttempt()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Backend.Answer = async (_, token) =>
+        {
+            var told = new TaskCompletionSource();
+            await using var registration = token.Register(told.SetResult);
+            await told.Task;
+            throw new AssistantBackendException(BackendErrorKind.Transient, "The connection was closed.");
+        };
+        var worker = await rig.StartWorkerAsync(shutdown: TimeSpan.FromSeconds(2));
+        await rig.AddAsync("c1", "hi");
+        await rig.Backend.NextAsync();
+
+        await worker.StopAsync(default);
+
+        Assert.Equal(0, (await ClaimAsync(rig)).FailedAttempts);
     }
 
     private static async Task<ClaimedBatch> ClaimAsync(WorkerRig rig) => Assert.Single((await rig.ClaimAsDyingWorkerAsync()).Batches);

@@ -72,8 +72,6 @@ internal sealed class RunEndpoints(EmulatorCore core)
         thread.Runs.Add(run);
         thread.SeenMessages = thread.Messages.Count;
         exchange.RunId = run.Id;
-        core.State.Save([.. added.Select(m => ("message", (JsonNode)m)), ("run", run.Body)]);
-
         var metadata = run.Body.Metadata();
         var line = new LedgerRun
         {
@@ -91,6 +89,7 @@ internal sealed class RunEndpoints(EmulatorCore core)
             Kept = true,
         };
         core.Ledger.RunAccepted(line, MessageObjects.ForLedger(added, thread.Id, line));
+        core.State.Save([.. added.Select(m => ("message", (JsonNode)m)), ("run", run.Body)]);
 
         run.Work = new RunWork(core, thread, run, exchange.Fault);
         var events = exchange.Body.Flag("stream") ? run.Work.Stream() : null;

@@ -33,6 +33,7 @@ internal sealed class RequestPipeline
     /// <summary>Takes up what the process before this one had under way.</summary>
     public void GoOn()
     {
+        core.Ledger.CloseLost(core.State.EndOf, core.Now);
         RunWork.GoOn(core);
         ResponseWork.GoOn(core);
     }

@@ -76,7 +76,7 @@ public sealed record LedgerSnapshot
 [JsonSerializable(typeof(LedgerEntry))]
 internal sealed partial class LedgerJson : JsonSerializerContext;
 
-/// <summary>One line of the ledger's file: exactly one of the fields is set.</summary>
+/// <summary>One line of the ledger's file: at most one of the fields is set.</summary>
 internal sealed record LedgerEntry
 {
     public LedgerRequest? Request { get; init; }

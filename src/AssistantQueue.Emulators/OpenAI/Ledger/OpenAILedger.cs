@@ -103,17 +103,43 @@ public sealed class OpenAILedger : IDisposable
         }
     }
 
-    internal void RunStarted(string id, DateTimeOffset at) => Write(_ => new() { Run = runs[runAt[id]] with { StartedAt = at, Status = "in_progress" } });
+    internal void RunStarted(string id, DateTimeOffset at) => Change(id, (run, _) => run with { StartedAt = at, Status = "in_progress" });
 
-    internal void RunIs(string id, string status) => Write(_ => new() { Run = runs[runAt[id]] with { Status = status } });
+    internal void RunIs(string id, string status) => Change(id, (run, _) => run with { Status = status });
 
-    internal void OutputsGiven(string id, IReadOnlyDictionary<string, string> outputs) => Write(_ =>
-        new() { Run = runs[runAt[id]] with { ToolOutputs = (runs[runAt[id]].ToolOutputs ?? new Dictionary<string, string>()).Concat(outputs).GroupBy(p => p.Key).ToDictionary(g => g.Key, g => g.Last().Value) } });
+    internal void OutputsGiven(string id, IReadOnlyDictionary<string, string> outputs) => Change(id, (run, _) => run with
+    {
+        ToolOutputs = new Dictionary<string, string>((run.ToolOutputs ?? new Dictionary<string, string>()).Concat(outputs)),
+    });
 
-    internal void InputKept(string id) => Write(_ => new() { Run = runs[runAt[id]] with { Kept = true } });
+    internal void InputKept(string id) => Change(id, (run, _) => run with { Kept = true });
 
-    internal void RunEnded(string id, DateTimeOffset at, string status, bool kept) => Write(sequence =>
-        new() { Run = runs[runAt[id]] with { EndedAt = at, EndSequence = sequence, Status = status, Kept = kept } });
+    internal void RunEnded(string id, DateTimeOffset at, string status, bool kept) =>
+        Change(id, (run, sequence) => run with { EndedAt = at, EndSequence = sequence, Status = status, Kept = kept });
+
+    /// <summary>Ends the runs that a killed process left open here: with their status in the service's memory, or as lost when that knows nothing of them.</summary>
+    /// <param name="known">The service's memory: null for an unknown run; a run that goes on has no status.</param>
+    /// <param name="now">The time of the new start.</param>
+    internal void CloseLost(Func<string, (string? Status, bool Kept)?> known, DateTimeOffset now)
+    {
+        foreach (var run in Snapshot().Open)
+        {
+            switch (known(run.Id))
+            {
+                case null:
+                    // the ledger is written first, so the service may not have got to it; what a response showed at once stays shown
+                    RunEnded(run.Id, now, "lost", run.Api == "responses" && run.Kept);
+                    break;
+                case ({ } status, var kept):
+                    RunEnded(run.Id, now, status, kept);
+                    break;
+            }
+        }
+    }
+
+    private void Change(string id, Func<LedgerRun, long, LedgerRun> change) => Write(sequence =>
+        // not there: somebody deleted the ledger's file and kept the state's
+        new() { Run = runAt.TryGetValue(id, out var at) ? change(runs[at], sequence) : null });
 
     private long Write(Func<long, LedgerEntry> make)
     {

@@ -94,12 +94,12 @@ internal sealed class ResponseEndpoints(EmulatorCore core)
             conversation.Active = response;
         }
 
+        Write(response, conversation, previous);
         if (response.Background)
         {
             core.State.Save(("response", response.Document));
         }
 
-        Write(response, conversation, previous);
         if (conversation is not null && core.Options.ItemsVisible == ItemsVisible.AtOnce)
         {
             ConversationItemEndpoints.SaveUnderLock(core, conversation, [.. response.Input.Select(i => i.DeepClone().AsObject())]);

@@ -39,6 +39,22 @@ internal sealed class EmulatorState : IDisposable
     /// <summary>Writes changes that were made together as one line: after a kill all of them are there, or none.</summary>
     public void Save(params ReadOnlySpan<(string Kind, JsonNode Value)> changes) => file?.Append(Wire.Line(changes));
 
+    /// <summary>How a run or response ended: null when there is none of that id, no status when it goes on.</summary>
+    public (string? Status, bool Kept)? EndOf(string id)
+    {
+        lock (Gate)
+        {
+            if (Responses.GetValueOrDefault(id) is { } response)
+            {
+                return response.IsTerminal ? (response.Status, response.IsHistory) : (null, false);
+            }
+
+            return Threads.Values.SelectMany(t => t.Runs).FirstOrDefault(r => r.Id == id) is { } run
+                ? run.IsTerminal ? (run.Status, true) : (null, true)
+                : null;
+        }
+    }
+
     public void Dispose()
     {
         lock (Gate)

@@ -15,6 +15,7 @@ public sealed class UseOpenAIEmulatorTests
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
+            ["AssistantQueue:RedisConnectionString"] = "localhost",
             ["AssistantQueue:OpenAI:ApiKey"] = "a-real-key",
             ["AssistantQueue:OpenAI:AzureEndpoint"] = "https://example.openai.azure.com",
             ["AssistantQueue:Emulators:OpenAI:Latency"] = "00:00:00.250",
@@ -36,7 +37,11 @@ public sealed class UseOpenAIEmulatorTests
     public async Task UseOpenAIEmulator_ProducerOnly_StartsNone()
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["AssistantQueue:OpenAI:Endpoint"] = "https://example.com/v1" });
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["AssistantQueue:RedisConnectionString"] = "localhost",
+            ["AssistantQueue:OpenAI:Endpoint"] = "https://example.com/v1",
+        });
         builder.Services.AddAssistantMessageQueue().UseOpenAIEmulator().ProducerOnly();
         await using var services = builder.Services.BuildServiceProvider();
 

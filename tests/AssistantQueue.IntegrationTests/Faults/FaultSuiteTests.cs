@@ -1,0 +1,114 @@
+using AssistantQueue.IntegrationTests.Pipeline;
+using AssistantQueue.IntegrationTests.Redis;
+using Xunit.Abstractions;
+
+namespace AssistantQueue.IntegrationTests.Faults;
+
+/// <summary>
+/// Everything goes wrong while people type: workers killed, frozen and stopped, Redis paused, killed and restarted, the network held, delayed and reset,
+/// the API failing before and after its work. Afterwards the ledger and what the handlers were given must show the promises.
+/// </summary>
+/// <remarks>
+/// <c>ASSISTANTQUEUE_FAULT_MINUTES</c> says how long each case goes on (default 1); <c>ASSISTANTQUEUE_FAULT_SEED</c> repeats a run: the same faults in
+/// the same order at the same distances.
+/// </remarks>
+[Collection("alone")]
+public sealed class FaultSuiteTests(ITestOutputHelper output)
+{
+    private const int Threads = 30;
+
+    private static readonly TimeSpan Lock = TimeSpan.FromSeconds(5);
+
+    [Theory]
+    [InlineData("Responses")]
+    [InlineData("Assistants")]
+    public async Task Promises_UnderRandomFaults_Hold(string api)
+    {
+        var seed = int.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_SEED"), out var given) ? given : Random.Shared.Next(1_000_000);
+        var minutes = double.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_MINUTES"), System.Globalization.CultureInfo.InvariantCulture, out var m) ? m : 1;
+        output.WriteLine($"ASSISTANTQUEUE_FAULT_SEED={seed}");
+        await using var redis = await RedisInstance.StartDedicatedAsync(new RedisInstanceOptions { KeepsData = true });
+        await using var proxy = new TcpProxy(redis.ConnectionString);
+        await using var rig = await PipelineRig.StartAsync(proxy.Address, Settings(api), "--Latency", "00:00:00.300", "--LatencyJitter", "00:00:00.700");
+        await using var chaos = new Chaos(seed, rig, redis, proxy, Lock, output);
+        await chaos.BeginAsync(seed);
+
+        using var typing = new CancellationTokenSource();
+        var people = Enumerable.Range(0, Threads).Select(t => Task.Run(() => TypeAsync(rig.Queue, "thread-" + t, new Random(seed + t), typing.Token))).ToList();
+        await chaos.RunAsync(TimeSpan.FromMinutes(minutes));
+        await typing.CancelAsync();
+        var receipts = (await Task.WhenAll(people)).ToDictionary(r => r.Thread, r => r.Receipts);
+        await chaos.EndAsync();
+
+        var all = receipts.Values.SelectMany(r => r).Select(r => r.MessageId).ToHashSet();
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+        var delivered = await rig.WaitForDeliveredAsync(d => all.IsSubsetOf(d.SelectMany(x => x.MessageIds).ToHashSet()), patience.Token);
+        var ledger = await rig.Emulator.GetLedgerAsync(requests: false, patience.Token);
+        output.WriteLine($"{all.Count} messages, {ledger.Runs.Count} runs, {delivered.Count} deliveries, {chaos.Frozen} times frozen");
+
+        // 1, 9: every message that was acknowledged is answered, none is given up: no fault here is the messages' own.
+        Assert.All(delivered, d => Assert.Equal("reply", d.Kind));
+        // 2: one run at a time.
+        Assert.Empty(ledger.Overlaps);
+        // 4: once; only an owner frozen between its last check and the socket may post a second time.
+        Assert.True(ledger.Duplicates.Count <= chaos.Frozen, $"{ledger.Duplicates.Count} messages twice: {string.Join(", ", ledger.Duplicates.Select(d => d.Text))}");
+        foreach (var (thread, stored) in receipts)
+        {
+            // 3: in the order in which they were stored, and nothing but them.
+            Assert.Equal(stored.OrderBy(r => r.Sequence).Select(r => r.MessageId), ledger.TextsOf(thread).Distinct());
+            // 9: deliveries keep their order within a thread.
+            Assert.Equal(
+                stored.OrderBy(r => r.Sequence).Select(r => r.MessageId),
+                delivered.Where(d => d.ThreadId == thread).DistinctBy(d => d.BatchId).SelectMany(d => d.MessageIds));
+        }
+
+        var status = await rig.Queue.GetQueueStatusAsync(patience.Token);
+        Assert.Equal((0, 0, 0, all.Count, 0), (status.ActiveCount, status.WaitingCount, status.DelayedCount, status.CompletedCount, status.FailedCount));
+    }
+
+    private static Dictionary<string, string> Settings(string api) => new()
+    {
+        ["MessageDelay"] = "00:00:00.500",
+        ["LockDuration"] = Lock.ToString(),
+        ["UnknownOutcomeWait"] = "00:00:05",
+        ["RunTimeout"] = "00:01:00",
+        ["MaxAttempts"] = "50",
+        ["MaxDeaths"] = "50",
+        ["Backoff:Delay"] = "00:00:00.300",
+        ["Backoff:MaxDelay"] = "00:00:03",
+        ["Concurrency"] = "20",
+        ["OpenAI:Api"] = api,
+        [api == "Responses" ? "OpenAI:Model" : "OpenAI:AssistantId"] = "asst_test",
+    };
+
+    // A person: types, and sends again what was not acknowledged. The text is the id, so that the ledger can be compared.
+    private static async Task<(string Thread, List<MessageReceipt> Receipts)> TypeAsync(
+        IAssistantMessageQueue queue, string thread, Random random, CancellationToken stop)
+    {
+        var receipts = new List<MessageReceipt>();
+        while (!stop.IsCancellationRequested)
+        {
+            var id = $"{thread}-{receipts.Count}";
+            while (true)
+            {
+                try
+                {
+                    receipts.Add(await queue.EnqueueAsync(new AssistantMessage { ThreadId = thread, Text = id, MessageId = id }, CancellationToken.None));
+                    break;
+                }
+                catch (Exception e) when (e is QueueUnavailableException or EnqueueOutcomeUnknownException)
+                {
+                    // Not acknowledged: sent again with the same id.
+                }
+            }
+
+            await Task.Delay(random.Next(50, 2_500), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        return (thread, receipts);
+    }
+}
+
+/// <summary>Tests that need the machine for themselves.</summary>
+[CollectionDefinition("alone", DisableParallelization = true)]
+public sealed class AloneDefinition;
