@@ -6,7 +6,7 @@ internal static class StateNames
     /// <summary>The conversation's id, <c>conv_…</c>.</summary>
     public const string Conversation = "conversation";
 
-    /// <summary>The last item of the conversation that a run of ours left there.</summary>
+    /// <summary>The last item that our last run left in the conversation; absent from a post until its reply.</summary>
     public const string LastItem = "last_item";
 
     /// <summary>The head of a chain of responses.</summary>

@@ -46,6 +46,8 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
             // what our last reply left is the end of the conversation, unless somebody else writes to it too
             before = _isNew ? "" : State[StateNames.LastItem] ?? await NewestItemAsync(cancellationToken) ?? "";
             context.Journal.Notes[StateNames.Before] = before;
+            // valid until the next post only: if that one is given up, what it left must not be taken for the next batch's
+            State.Remove(StateNames.LastItem);
         }
 
         return before.Length == 0 ? null : before;

@@ -203,7 +203,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 
                     switch (type)
                     {
-                        case "response.output_text.delta" when data.Text("delta") is { } delta:
+                        case "response.output_text.delta" or "response.refusal.delta" when data.Text("delta") is { } delta:
                             await context.TellAsync(new RunTextDelta(delta));
                             break;
                         case "response.completed" or "response.incomplete" or "response.failed" or "response.cancelled":

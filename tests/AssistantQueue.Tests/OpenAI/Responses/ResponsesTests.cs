@@ -123,6 +123,32 @@ public class ResponsesTests : BackendTest
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Run_SameTextAsAnEarlierBatchThatWasFoundOrGivenUp_IsNotMistakenForIt(bool isFound)
+    {
+        Emulator.Options.FailedKeepsInput = true;
+        Emulator.Faults.Add(isFound
+            ? new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, AfterWork = true, Count = 1 }
+            : new() { Operation = "create_response", Kind = OpenAIFaultKind.RunFails, Code = "invalid_prompt", Count = 1 });
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, Count = 1 });
+        var backend = NewBackend();
+        var first = new StoredBatch("t", "ok");
+        await FailAsync(backend, first);
+        if (isFound)
+        {
+            await CompleteAsync(backend, first);
+        }
+
+        var second = new StoredBatch("t", "ok") { BatchId = "batch-2", Conversation = first.Conversation };
+        await FailAsync(backend, second);
+        await CompleteAsync(backend, second);
+
+        Assert.Equal(["ok", "ok"], Ledger.TextsOf("t"));
+        Assert.Equal("batch-2", Ledger.Runs[^1].BatchId);
+    }
+
+    [Theory]
     [InlineData(201)]
     [InlineData(202)]
     public async Task Run_CreatedWithAnotherStatus_IsTakenAllTheSame(int status)
