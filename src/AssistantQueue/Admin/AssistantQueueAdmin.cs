@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using AssistantQueue.Enqueue;
 using AssistantQueue.Store;
 using Microsoft.Extensions.AI;
 
@@ -55,7 +56,7 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed) : IAssistantQueue
 
     public async Task EditFailedAsync(string batchId, string messageId, string text, CancellationToken cancellationToken = default)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(text);
+        MessageRules.CheckText(text, nameof(text));
         ArgumentException.ThrowIfNullOrEmpty(messageId);
         var entry = await FindAsync(batchId, cancellationToken);
         var journal = Journal(entry);

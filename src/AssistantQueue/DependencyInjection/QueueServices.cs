@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using AssistantQueue.Admin;
 using AssistantQueue.Deliver;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Enqueue;
@@ -28,10 +29,13 @@ internal static class QueueServices
         services.AddMetrics();
         services.AddKeyedSingleton(name, (s, _) => new QueueMetrics(name, s.GetService<IMeterFactory>()));
         services.AddKeyedSingleton(name, (s, _) => RedisServices.Connect(s, name));
-        services.AddKeyedSingleton<IQueueStore>(name, (s, _) => new RedisQueueStore(s.GetRequiredKeyedService<RedisConnection>(name), Settings(s, name), Clock(s)));
+        services.AddKeyedSingleton<IQueueStore>(name, (s, _) => new RedisQueueStore(
+            s.GetRequiredKeyedService<RedisConnection>(name), Settings(s, name), Clock(s), () => RedisServices.ConnectApart(s, name)));
         services.AddKeyedSingleton<IAssistantMessageQueue>(name, (s, _) => CreateQueue(s, name));
+        services.AddKeyedSingleton<IAssistantQueueAdmin>(name, (s, _) => new AssistantQueueAdmin(s.GetRequiredKeyedService<IQueueStore>(name).Failed));
         if (name.Length == 0)
         {
+            services.AddSingleton(s => s.GetRequiredKeyedService<IAssistantQueueAdmin>(name));
             services.AddSingleton(s => s.GetRequiredKeyedService<IAssistantMessageQueue>(name));
         }
     }

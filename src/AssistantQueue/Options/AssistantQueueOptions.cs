@@ -17,6 +17,10 @@ public sealed class AssistantQueueOptions
     /// <value>The default is 5 seconds.</value>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Gets or sets how far a message must have got before an enqueue completes. <c>Replicas(n)</c> costs a round trip to the replicas a call and uses a connection of its own.</summary>
+    /// <value>The default is <c>Primary</c>.</value>
+    public Durability Durability { get; set; }
+
     /// <summary>Gets or sets what the names of the queue's keys begin with. Two queues on one Redis need two prefixes.</summary>
     /// <remarks>1 to 100 characters, no white space. Changing it leaves what is stored under the old one.</remarks>
     /// <value>The default is <c>assistant</c>, or <c>assistant-&lt;name&gt;</c> for a named queue. No braces.</value>

@@ -17,6 +17,7 @@ internal static class SettingsBinder
         try
         {
             section.Bind(options);
+            BindDurability(section, options);
             CheckTimes(section, options);
         }
         catch (InvalidOperationException)
@@ -45,7 +46,27 @@ internal static class SettingsBinder
             }
         }
 
+        BindDurability(section, options);
         CheckTimes(section, options);
+    }
+
+    // The generated binder knows no types of ours.
+    private static void BindDurability(IConfiguration section, AssistantQueueOptions options)
+    {
+        const string Key = nameof(AssistantQueueOptions.Durability);
+        if (section[Key] is not { } value)
+        {
+            return;
+        }
+
+        if (Durability.TryParse(value, CultureInfo.InvariantCulture, out var durability))
+        {
+            options.Durability = durability;
+        }
+        else
+        {
+            options.Faults.Add($"{PathOf(section, Key)} is '{value}'; it must be Primary, or Replicas(n) with n from 1 to 100");
+        }
     }
 
     // "10" is ten days to .NET: a trap that nobody means.

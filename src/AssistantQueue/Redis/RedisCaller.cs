@@ -9,15 +9,25 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
 {
     private readonly string _partitions = keys.Count.ToString(CultureInfo.InvariantCulture);
 
+    /// <summary>A way to run a script other than on the queue's connection.</summary>
+    internal delegate Task<RedisResult> Way(string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken);
+
     /// <summary>Runs a script once.</summary>
     /// <exception cref="StoreUnavailableException">No answer, or a refusal.</exception>
-    public async Task<RedisResult> CallAsync(string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken)
+    public Task<RedisResult> CallAsync(string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken) =>
+        CallAsync(script, partition, arguments, way: null, cancellationToken);
+
+    /// <summary>Runs a script once, on another way than the queue's connection.</summary>
+    /// <exception cref="StoreUnavailableException">No answer, or a refusal.</exception>
+    public async Task<RedisResult> CallAsync(string script, int partition, RedisValue[] arguments, Way? way, CancellationToken cancellationToken)
     {
-        var multiplexer = await connection.GetAsync(cancellationToken);
+        var multiplexer = way is null ? await connection.GetAsync(cancellationToken) : null;
         try
         {
             arguments[0] = _partitions;
-            return CheckLayout(await multiplexer.GetDatabase().ScriptEvaluateAsync(script, keys[partition].Declared, arguments));
+            return CheckLayout(multiplexer is null
+                ? await way!(script, partition, arguments, cancellationToken)
+                : await multiplexer.GetDatabase().ScriptEvaluateAsync(script, keys[partition].Declared, arguments));
         }
         catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
         {

@@ -14,13 +14,14 @@ internal sealed class RedisEnqueue
     private static readonly TimeSpan GiveUpAfter = TimeSpan.FromSeconds(60);
 
     private readonly RedisCaller _caller;
+    private readonly RedisReplicas _replicas;
     private readonly Func<AssistantQueueOptions> _options;
     private readonly TimeProvider _time;
     private readonly GroupCommit<EnqueueUnit, EnqueueOutcome>[] _groups;
 
-    public RedisEnqueue(RedisCaller caller, RedisKeys keys, Func<AssistantQueueOptions> options, TimeProvider time)
+    public RedisEnqueue(RedisCaller caller, RedisReplicas replicas, RedisKeys keys, Func<AssistantQueueOptions> options, TimeProvider time)
     {
-        (_caller, _options, _time) = (caller, options, time);
+        (_caller, _replicas, _options, _time) = (caller, replicas, options, time);
         _groups = [.. Enumerable.Range(0, keys.Count).Select(partition =>
             new GroupCommit<EnqueueUnit, EnqueueOutcome>(MaxGroup, MaxGroupCharacters, entries => SendAsync(partition, entries)))];
     }
@@ -44,7 +45,7 @@ internal sealed class RedisEnqueue
         try
         {
             var result = await pipeline.ExecuteAsync(
-                async token => await _caller.CallAsync(RedisScript.Enqueue, partition, arguments, token));
+                async token => await _caller.CallAsync(RedisScript.Enqueue, partition, arguments, _replicas.For(options.Durability), token));
             return Parse((string)result!, units);
         }
         catch (StoreUnavailableException e) when (mayBeStored)

@@ -10,6 +10,7 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
 
     private readonly RedisConnection _connection;
     private readonly RedisKeys _keys;
+    private readonly RedisReplicas _replicas;
     private readonly RedisEnqueue _enqueue;
     private readonly RedisClaim _claim;
     private readonly RedisFinish _finish;
@@ -18,13 +19,18 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
     private readonly RedisSubscriptions _subscriptions;
 
     /// <summary>Creates the store of a queue; prefix and partitions are read once, the rest for each call.</summary>
-    public RedisQueueStore(RedisConnection connection, Func<AssistantQueueOptions> options, TimeProvider time)
+    /// <param name="connection">The queue's connection; disposed with the store.</param>
+    /// <param name="options">The settings as they are now.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="connectApart">Makes a connection to the same Redis for enqueues that wait for replicas: waiting there holds up nothing else. Null when there is none.</param>
+    public RedisQueueStore(RedisConnection connection, Func<AssistantQueueOptions> options, TimeProvider time, Func<RedisConnection>? connectApart = null)
     {
         var settings = options();
         _connection = connection;
         _keys = new RedisKeys(settings.QueuePrefix, settings.Partitions);
         var caller = new RedisCaller(connection, _keys, settings.QueuePrefix);
-        _enqueue = new RedisEnqueue(caller, _keys, options, time);
+        _replicas = new RedisReplicas(connectApart, _keys);
+        _enqueue = new RedisEnqueue(caller, _replicas, _keys, options, time);
         _claim = new RedisClaim(caller, _keys, connection, options, time);
         _finish = new RedisFinish(caller, _keys, options, time);
         _deliver = new RedisDeliver(caller, options, time);
@@ -94,7 +100,11 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
     public Task<IAsyncDisposable> SubscribeToWakeUpsAsync(string workerId, Action<int, TimeSpan> onWake, CancellationToken cancellationToken) =>
         _subscriptions.ToWakeUpsAsync(workerId, onWake, cancellationToken);
 
-    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _replicas.DisposeAsync();
+        await _connection.DisposeAsync();
+    }
 
     public void Dispose() => _connection.Dispose();
 }

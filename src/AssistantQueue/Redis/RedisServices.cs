@@ -19,6 +19,18 @@ internal static class RedisServices
             : RedisConnection.Own(name, options.RedisConnectionString!, options.ConnectTimeout, time, logger);
     }
 
+    /// <summary>A second connection to the queue's Redis, for calls that hold theirs up. Of a given multiplexer the configuration is taken.</summary>
+    public static RedisConnection ConnectApart(IServiceProvider services, string name)
+    {
+        var options = services.GetRequiredKeyedService<CurrentOptions>(name).Value;
+        return RedisConnection.Own(
+            name,
+            KeyOf(services, name) is { } key ? Multiplexer(services, key).Configuration : options.RedisConnectionString!,
+            options.ConnectTimeout,
+            services.GetService<TimeProvider>() ?? TimeProvider.System,
+            services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue.Redis"));
+    }
+
     /// <summary>Whether the two queues' keys would lie on one Redis. Databases don't count: channels are shared by all of them.</summary>
     public static bool IsSameServer(IServiceProvider services, (string Name, AssistantQueueOptions Options) one, (string Name, AssistantQueueOptions Options) other) =>
         ServersOf(services, one.Name, one.Options).Overlaps(ServersOf(services, other.Name, other.Options));

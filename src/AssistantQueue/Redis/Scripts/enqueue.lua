@@ -23,7 +23,11 @@ Writes   p:request:<id>, p:messages:<thread>, p:message-id:<thread>:<id>, p:due,
 --@include announce
 local due, request = KEYS[1], p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
-if known then return known end
+if known then
+  -- A write, so that who waits for replicas behind a repetition waits for the first call's writes too.
+  redis.call('PEXPIRE', request, ARGV[3])
+  return known
+end
 
 local delay, sliding, max_delay = tonumber(ARGV[4]), ARGV[5] == 'sliding', tonumber(ARGV[6])
 local max_messages, max_characters = tonumber(ARGV[7]), tonumber(ARGV[8])
