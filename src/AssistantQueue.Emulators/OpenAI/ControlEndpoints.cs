@@ -9,7 +9,7 @@ namespace AssistantQueue.Emulators;
 /// <remarks>
 /// <code>
 /// GET    /__emulator                 {"status":"ok"}
-/// GET    /__emulator/ledger          the ledger (LedgerSnapshot); ?requests=false leaves the requests out
+/// GET    /__emulator/ledger          the ledger (LedgerSnapshot); ?requests=false leaves the requests out; ?after=N waits (up to 30 s) for an entry behind N
 /// GET    /__emulator/faults          [{"id", "struck", "fault"}]
 /// POST   /__emulator/faults          a fault, or a list of them; answers {"ids":[…]}
 /// DELETE /__emulator/faults[/id]     all, or one
@@ -28,7 +28,7 @@ internal sealed class ControlEndpoints(EmulatorCore core)
             var (status, json) = (http.Request.Method, path) switch
             {
                 ("GET", []) => (200, """{"status":"ok"}"""),
-                ("GET", ["ledger"]) => (200, Ledger(http)),
+                ("GET", ["ledger"]) => (200, await LedgerAsync(http).ConfigureAwait(false)),
                 ("GET", ["faults"]) => (200, Faults()),
                 ("POST", ["faults"]) => (200, await AddFaultsAsync(http).ConfigureAwait(false)),
                 ("DELETE", ["faults"]) => (200, Clear()),
@@ -55,10 +55,24 @@ internal sealed class ControlEndpoints(EmulatorCore core)
         await http.Response.Body.WriteAsync(json, http.RequestAborted).ConfigureAwait(false);
     }
 
-    private string Ledger(HttpContext http)
+    private async Task<string> LedgerAsync(HttpContext http)
     {
-        var snapshot = core.Ledger.Snapshot();
+        var snapshot = long.TryParse(http.Request.Query["after"], out var after) ? await BehindAsync(after, http.RequestAborted).ConfigureAwait(false) : core.Ledger.Snapshot();
         return (http.Request.Query["requests"] == "false" ? snapshot with { Requests = [] } : snapshot).ToJson();
+    }
+
+    private async Task<LedgerSnapshot> BehindAsync(long after, CancellationToken aborted)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(aborted, core.Stopping);
+        end.CancelAfter(TimeSpan.FromSeconds(30));
+        try
+        {
+            return await core.Ledger.WaitForAsync(l => l.LastSequence > after, end.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return core.Ledger.Snapshot(); // nothing new: the caller asks again
+        }
     }
 
     private string Faults() => JsonSerializer.Serialize(core.Faults.List().Select(f => new ArmedFault(f.Id, f.Struck, f.Fault)).ToArray(), ControlJson.Default.ArmedFaultArray);

@@ -34,6 +34,9 @@ public sealed record EmulatorSettings
     /// <summary>Gets <see cref="OpenAIEmulatorOptions.FailedKeepsInput"/>.</summary>
     public bool? FailedKeepsInput { get; init; }
 
+    /// <summary>Gets <see cref="OpenAIEmulatorOptions.IncompleteRunSaysCompleted"/>.</summary>
+    public bool? IncompleteRunSaysCompleted { get; init; }
+
     /// <summary>Gets <see cref="OpenAIEmulatorOptions.HasAssistants"/>.</summary>
     public bool? HasAssistants { get; init; }
 
@@ -58,6 +61,7 @@ public sealed record EmulatorSettings
         LostStream = o.LostStream,
         LostForeground = o.LostForeground,
         FailedKeepsInput = o.FailedKeepsInput,
+        IncompleteRunSaysCompleted = o.IncompleteRunSaysCompleted,
         HasAssistants = o.HasAssistants,
         HasConversations = o.HasConversations,
         AzureHasConversations = o.AzureHasConversations,
@@ -76,6 +80,7 @@ public sealed record EmulatorSettings
         o.LostStream = LostStream ?? o.LostStream;
         o.LostForeground = LostForeground ?? o.LostForeground;
         o.FailedKeepsInput = FailedKeepsInput ?? o.FailedKeepsInput;
+        o.IncompleteRunSaysCompleted = IncompleteRunSaysCompleted ?? o.IncompleteRunSaysCompleted;
         o.HasAssistants = HasAssistants ?? o.HasAssistants;
         o.HasConversations = HasConversations ?? o.HasConversations;
         o.AzureHasConversations = AzureHasConversations ?? o.AzureHasConversations;

@@ -17,6 +17,25 @@ public sealed class OpenAIEmulatorControl(Uri controlUrl) : IDisposable
     public async Task<LedgerSnapshot> GetLedgerAsync(bool requests = true, CancellationToken cancellationToken = default) =>
         LedgerSnapshot.Parse(await http.GetStringAsync(new Uri($"ledger?requests={(requests ? "true" : "false")}", UriKind.Relative), cancellationToken).ConfigureAwait(false));
 
+    /// <summary>Waits until the ledger is as a test wants it; each look is answered when there is something new.</summary>
+    /// <param name="condition">What to wait for; requests are left out of what it sees.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>The first ledger that fulfils the condition, without its requests.</returns>
+    /// <exception cref="HttpRequestException">The emulator can't be reached.</exception>
+    public async Task<LedgerSnapshot> WaitForLedgerAsync(Func<LedgerSnapshot, bool> condition, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(condition);
+        for (var ledger = await GetLedgerAsync(requests: false, cancellationToken).ConfigureAwait(false); ;)
+        {
+            if (condition(ledger))
+            {
+                return ledger;
+            }
+
+            ledger = LedgerSnapshot.Parse(await http.GetStringAsync(new Uri($"ledger?requests=false&after={ledger.LastSequence}", UriKind.Relative), cancellationToken).ConfigureAwait(false));
+        }
+    }
+
     /// <summary>Adds a fault behind those that are there.</summary>
     /// <param name="fault">The fault.</param>
     /// <param name="cancellationToken">Ends the call.</param>

@@ -72,6 +72,10 @@ public sealed class OpenAIEmulatorOptions
     /// <value>The default is <see langword="false"/>. The real service doesn't document it.</value>
     public bool FailedKeepsInput { get; set; }
 
+    /// <summary>Gets or sets a value indicating whether the last event of an incomplete run is named <c>thread.run.completed</c>, as was recorded from the real service.</summary>
+    /// <value>The default is <see langword="false"/>: <c>thread.run.incomplete</c>, as published.</value>
+    public bool IncompleteRunSaysCompleted { get; set; }
+
     /// <summary>Gets or sets a value indicating whether the Azure routes (<c>/openai/v1</c>) have conversations.</summary>
     /// <value>The default is <see langword="false"/>, as on Azure's resource endpoints: 404.</value>
     public bool AzureHasConversations { get; set; }

@@ -285,7 +285,7 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
         run.Body["expires_at"] = null;
         SaveUnderLock(("run", run.Body));
         core.Ledger.RunEnded(run.Id, core.Now, status, kept: true);
-        events?.Add("thread.run." + status, run.Body);
+        events?.Add("thread.run." + (status == "incomplete" && core.Options.IncompleteRunSaysCompleted ? "completed" : status), run.Body);
         events?.Complete();
         run.Work = null;
     }

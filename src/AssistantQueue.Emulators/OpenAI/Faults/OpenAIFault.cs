@@ -32,6 +32,9 @@ public enum OpenAIFaultKind
     /// <summary>The stream ends cleanly after <see cref="OpenAIFault.AfterEvents"/> events, without its last one.</summary>
     EndStream,
 
+    /// <summary>The stream has an <c>error</c> event after <see cref="OpenAIFault.AfterEvents"/> events and ends; the work goes on.</summary>
+    ErrorInStream,
+
     /// <summary>The run or response that this request makes ends as <c>failed</c> with <see cref="OpenAIFault.Code"/>.</summary>
     RunFails,
 
@@ -112,7 +115,7 @@ public sealed record OpenAIFault
     internal bool IsOfRun => Kind >= OpenAIFaultKind.RunFails;
 
     [JsonIgnore]
-    internal bool IsOfStream => Kind is OpenAIFaultKind.CutStream or OpenAIFaultKind.EndStream;
+    internal bool IsOfStream => Kind is OpenAIFaultKind.CutStream or OpenAIFaultKind.EndStream or OpenAIFaultKind.ErrorInStream;
 
     /// <summary>429 <c>rate_limit_exceeded</c>.</summary>
     /// <param name="retryAfter">Sent as <c>retry-after</c> in whole seconds and <c>retry-after-ms</c>; null for none.</param>
@@ -144,6 +147,19 @@ public sealed record OpenAIFault
         Type = "insufficient_quota",
         Code = "insufficient_quota",
         Message = "You exceeded your current quota, please check your plan and billing details. For more information on this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.",
+    };
+
+    /// <summary>400 <c>conversation_locked</c>, as while somebody else's response is under way.</summary>
+    /// <returns>A fault that strikes until it is removed.</returns>
+    public static OpenAIFault ConversationLocked() => new()
+    {
+        Operation = "create_response",
+        Kind = OpenAIFaultKind.Error,
+        Status = 400,
+        Type = "invalid_request_error",
+        Code = "conversation_locked",
+        Param = "conversation",
+        Message = ApiException.ConversationLocked().Message,
     };
 
     /// <summary>404 on every call, as of an API that is gone.</summary>

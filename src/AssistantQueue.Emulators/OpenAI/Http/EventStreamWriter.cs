@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 
 namespace AssistantQueue.Emulators;
@@ -18,6 +19,12 @@ internal static class EventStreamWriter
         {
             if (sent >= fault?.AfterEvents && fault.Kind is OpenAIFaultKind.EndStream)
             {
+                return false;
+            }
+
+            if (sent >= fault?.AfterEvents && fault.Kind is OpenAIFaultKind.ErrorInStream)
+            {
+                await WriteAsync(response, "error", Wire.Utf8(ErrorOf(fault, answer, position)), cancellationToken).ConfigureAwait(false);
                 return false;
             }
 
@@ -52,6 +59,18 @@ internal static class EventStreamWriter
         }
 
         return true;
+    }
+
+    private static JsonObject ErrorOf(OpenAIFault fault, StreamAnswer answer, int position)
+    {
+        var error = new JsonObject { ["type"] = fault.Type, ["code"] = fault.Code, ["message"] = fault.Message, ["param"] = fault.Param };
+        if (!answer.EndsWithDone)
+        {
+            error["type"] = "error";
+            error["sequence_number"] = position;
+        }
+
+        return error;
     }
 
     private static async Task WriteAsync(HttpResponse response, string name, byte[] data, CancellationToken cancellationToken)

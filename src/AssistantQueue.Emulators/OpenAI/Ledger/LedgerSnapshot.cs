@@ -6,6 +6,9 @@ namespace AssistantQueue.Emulators;
 /// <summary>What the emulator had been sent up to one moment, and what can be judged from it. Immutable; the same in the process and over HTTP.</summary>
 public sealed record LedgerSnapshot
 {
+    /// <summary>Gets the position of the last entry.</summary>
+    public long LastSequence { get; init; }
+
     /// <summary>Gets all requests in the order of their arrival.</summary>
     public IReadOnlyList<LedgerRequest> Requests { get; init; } = [];
 

@@ -39,6 +39,7 @@ public sealed class OpenAILedger : IDisposable
         {
             return new LedgerSnapshot
             {
+                LastSequence = last,
                 Requests = [.. requests],
                 Runs = [.. runs.Select(r => r with { ThreadKey = KeyUnderLock(r.ThreadKey) })],
                 Messages = [.. messages.Select(m => m with

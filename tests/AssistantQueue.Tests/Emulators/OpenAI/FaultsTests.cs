@@ -57,6 +57,26 @@ public sealed class FaultsTests : EmulatorTest
     }
 
     [Theory]
+    [InlineData(LostClient.Ends, "lost", 0)]
+    [InlineData(LostClient.Incomplete, "incomplete", 1)]
+    [InlineData(LostClient.Completes, "completed", 2)]
+    public async Task Foreground_ClientGoneWhileTheModelThinks_EndsAsTheSwitchSays(LostClient what, string status, int items)
+    {
+        Emulator.Options.LostForeground = what;
+        Emulator.Faults.Add(new() { Kind = OpenAIFaultKind.RunTakesLong, Delay = TimeSpan.FromSeconds(1), Count = 1 });
+        var conversation = await NewConversationAsync();
+        using var patience = new CancellationTokenSource();
+        var lost = PostUntilAsync($$"""{"model":"m","conversation":"{{conversation}}","input":"hi"}""", patience.Token);
+        await Emulator.Ledger.WaitForAsync(l => l.Runs.Any(r => r.StartedAt is not null), Ct);
+
+        await patience.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => lost);
+        Assert.Equal(status, (await Emulator.Ledger.WaitForAsync(l => !l.Open.Any(), Ct)).Runs.Single().Status);
+        Assert.Equal(items, (await SendAsync("GET", $"conversations/{conversation}/items")).Body["data"]!.AsArray().Count);
+    }
+
+    [Theory]
     [InlineData(OpenAIFaultKind.Garbage, "application/json")]
     [InlineData(OpenAIFaultKind.Html, "text/html")]
     [InlineData(OpenAIFaultKind.Empty, "application/json")]
@@ -100,6 +120,13 @@ public sealed class FaultsTests : EmulatorTest
     {
         Emulator.Faults.Add(OpenAIFault.Quota());
         Assert.Equal("insufficient_quota", await CodeAsync());
+    }
+
+    [Fact]
+    public async Task ConversationLocked_WithoutAnyResponse_LooksLikeTheRealOne()
+    {
+        Emulator.Faults.Add(OpenAIFault.ConversationLocked() with { Count = 1 });
+        Assert.Equal("conversation_locked", (string?)(await PostAsync("responses", """{"model":"m","input":"hi"}""")).Body["error"]!["code"]);
     }
 
     [Fact]
@@ -200,6 +227,12 @@ public sealed class FaultsTests : EmulatorTest
     private static CreateResponseOptions Hi() => new() { Model = "m", InputItems = { ResponsesTests.User("hi") } };
 
     private async Task<ResponseResult> CreateAsync() => (await Responses.CreateResponseAsync(Hi(), Ct)).Value;
+
+    private async Task PostUntilAsync(string body, CancellationToken cancellationToken)
+    {
+        using var content = new StringContent(body, null, "application/json");
+        using var answer = await Http.PostAsync(new Uri("responses", UriKind.Relative), content, cancellationToken);
+    }
 
     private async Task<string?> CodeAsync() => (string?)(await SendAsync("GET", "responses/resp_1")).Body["error"]!["code"];
 }

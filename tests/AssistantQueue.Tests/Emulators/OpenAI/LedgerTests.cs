@@ -102,6 +102,17 @@ public sealed class LedgerTests : EmulatorTest
     }
 
     [Fact]
+    public async Task Control_WaitForLedger_IsAnsweredByTheChange()
+    {
+        using var control = new OpenAIEmulatorControl(Emulator.BaseUrl);
+        var waiting = control.WaitForLedgerAsync(l => l.Runs.Any(r => r.Status == "completed"), Ct);
+
+        await PostAsync("responses", """{"model":"m","input":"hi"}""");
+
+        Assert.Equal(["hi"], (await waiting).Runs.Single().Texts);
+    }
+
+    [Fact]
     public async Task Control_UnknownFieldOrPath_IsRefused()
     {
         using var http = new HttpClient();

@@ -40,6 +40,11 @@ internal static class OpenAISchema
             return [$"The published API has no event {name}."];
         }
 
+        if (name == "error" && (string?)JsonNode.Parse(data)!["type"] == "error")
+        {
+            return Faults(Schemas.Value.Root.Definitions["ResponseErrorEvent"], data); // both APIs have an event of that name
+        }
+
         // events of runs are published as {event, data}, those of responses as their data alone
         var json = !name.StartsWith("response.", StringComparison.Ordinal)
             ? new JsonObject { ["event"] = name, ["data"] = name == "done" ? data : JsonNode.Parse(data) }.ToJsonString()
@@ -136,7 +141,8 @@ internal static class OpenAISchema
         foreach (var branch in definitions["ResponseStreamEvent"]!["anyOf"]!.AsArray())
         {
             var definition = ((string)branch!["$ref"]!).Split('/')[^1];
-            events[(string)definitions[definition]!["properties"]!["type"]!["enum"]![0]!] = definition;
+            var name = (string)definitions[definition]!["properties"]!["type"]!["enum"]![0]!;
+            events[name] = definition;
         }
 
         events["error"] = "ErrorEvent";

@@ -133,6 +133,30 @@ public sealed class StreamsTests : EmulatorTest
         Assert.Equal(["thread.run.failed", "done"], events.TakeLast(2).Select(e => e.EventType));
     }
 
+    [Fact]
+    public async Task Run_IncompleteWithTheRecordedName_SaysItInItsStatus()
+    {
+        Emulator.Options.IncompleteRunSaysCompleted = true;
+        var thread = await NewThreadAsync();
+
+        var events = await EventsAsync($"threads/{thread}/runs", """{"assistant_id":"asst_1","stream":true,"additional_messages":[{"role":"user","content":"/incomplete"}]}""");
+
+        Assert.Equal(("thread.run.completed", "incomplete"), (events[^2].EventType, (string?)JsonNode.Parse(events[^2].Data)!["status"]));
+    }
+
+    [Fact]
+    public async Task Stream_WithAnErrorEvent_EndsThere()
+    {
+        Emulator.Faults.Add(new() { Kind = OpenAIFaultKind.ErrorInStream, AfterEvents = 2, Code = "server_error" });
+        var thread = await NewThreadAsync();
+
+        var response = await EventsAsync("responses", """{"model":"m","stream":true,"input":"hi"}""");
+        var run = await EventsAsync($"threads/{thread}/runs", """{"assistant_id":"asst_1","stream":true}""");
+
+        Assert.Equal(["response.created", "response.in_progress", "error"], response.Select(e => e.EventType));
+        Assert.Equal(["thread.run.created", "thread.run.queued", "error"], run.Select(e => e.EventType));
+    }
+
     [Theory]
     [InlineData("/fail", "response.failed")]
     [InlineData("/incomplete", "response.incomplete")]
