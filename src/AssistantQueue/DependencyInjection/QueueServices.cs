@@ -92,7 +92,7 @@ internal static class QueueServices
         services.AddSingleton<IConfigureOptions<AssistantQueueOptions>>(s => s.GetRequiredKeyedService<QueueOptionsSetup>(name));
         services.AddSingleton<IPostConfigureOptions<AssistantQueueOptions>>(s => s.GetRequiredKeyedService<QueueOptionsSetup>(name));
         services.AddSingleton<IOptionsChangeTokenSource<AssistantQueueOptions>>(s => s.GetRequiredKeyedService<QueueOptionsSetup>(name));
-        services.AddSingleton<IValidateOptions<AssistantQueueOptions>>(s => new AssistantQueueOptionsValidator(registration, () => RedisServices.HasMultiplexer(s, name)));
+        services.AddSingleton<IValidateOptions<AssistantQueueOptions>>(s => new AssistantQueueOptionsValidator(registration, () => RedisServices.HasMultiplexer(s, name), RedisConnectionString.FaultOf));
         services.AddKeyedSingleton(name, (s, _) => new CurrentOptions(
             name,
             s.GetRequiredService<IOptionsFactory<AssistantQueueOptions>>(),

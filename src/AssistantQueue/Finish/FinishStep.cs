@@ -1,7 +1,7 @@
 using System.Text.Json;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Leases;
-using AssistantQueue.Run;
+using AssistantQueue.Outcomes;
 using AssistantQueue.Store;
 using AssistantQueue.Waiting;
 using Microsoft.Extensions.AI;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using AssistantQueue.Run;
+using AssistantQueue.Outcomes;
 using AssistantQueue.Store;
 
 namespace AssistantQueue.Finish;

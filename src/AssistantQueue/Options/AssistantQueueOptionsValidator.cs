@@ -1,10 +1,9 @@
-using AssistantQueue.Redis;
 using Microsoft.Extensions.Options;
 
 namespace AssistantQueue;
 
 /// <summary>Checks one queue's settings and the rules between them; tells all faults at once.</summary>
-internal sealed class AssistantQueueOptionsValidator(QueueRegistration registration, Func<bool> hasMultiplexer) : IValidateOptions<AssistantQueueOptions>
+internal sealed class AssistantQueueOptionsValidator(QueueRegistration registration, Func<bool> hasMultiplexer, Func<string, string?> connectionStringFault) : IValidateOptions<AssistantQueueOptions>
 {
     internal const int MaxInstructions = 256_000;
     private const int MaxPrefix = 100;
@@ -35,7 +34,10 @@ internal sealed class AssistantQueueOptionsValidator(QueueRegistration registrat
     {
         if (!string.IsNullOrWhiteSpace(o.RedisConnectionString))
         {
-            CheckConnectionString(faults, o.RedisConnectionString);
+            if (connectionStringFault(o.RedisConnectionString) is { } fault)
+            {
+                faults.Add($"{faults.Name(nameof(o.RedisConnectionString))} {fault}");
+            }
         }
         else if (!hasMultiplexer())
         {
@@ -47,18 +49,6 @@ internal sealed class AssistantQueueOptionsValidator(QueueRegistration registrat
             o.QueuePrefix is { Length: > 0 and <= MaxPrefix } && !o.QueuePrefix.Any(c => c is '{' or '}' || char.IsWhiteSpace(c) || char.IsControl(c)),
             nameof(o.QueuePrefix), o.QueuePrefix is null ? null : $"'{o.QueuePrefix}'", $"1 to {MaxPrefix} characters without braces, white space and control characters");
         faults.Range(nameof(o.Partitions), o.Partitions, 1, 1_024);
-    }
-
-    private static void CheckConnectionString(SettingFaults faults, string text)
-    {
-        try
-        {
-            RedisConnectionString.Parse(text);
-        }
-        catch (FormatException e)
-        {
-            faults.Add($"{faults.Name(nameof(AssistantQueueOptions.RedisConnectionString))} is '{RedisConnectionString.Redact(text)}', which can't be read ({e.Message}); write it as host:port[,option=value…], or as redis[s]://[user:password@]host[:port][/database]");
-        }
     }
 
     private static void CheckWindow(SettingFaults faults, AssistantQueueOptions o)

@@ -27,6 +27,20 @@ internal static partial class RedisConnectionString
         }
     }
 
+    /// <summary>What is wrong with a text and how to write it, without its passwords; null when it can be read.</summary>
+    public static string? FaultOf(string text)
+    {
+        try
+        {
+            Parse(text);
+            return null;
+        }
+        catch (FormatException e)
+        {
+            return $"is '{Redact(text)}', which can't be read ({e.Message}); write it as host:port[,option=value…], or as redis[s]://[user:password@]host[:port][/database]";
+        }
+    }
+
     /// <summary>The text without its passwords, also when it can't be read.</summary>
     public static string Redact(string text)
     {

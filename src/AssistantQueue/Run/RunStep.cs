@@ -1,7 +1,9 @@
 using System.Text.Json;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Leases;
+using AssistantQueue.Outcomes;
 using AssistantQueue.Store;
+using AssistantQueue.Waiting;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using AssistantQueue.Finish;
-using AssistantQueue.Run;
+using AssistantQueue.Outcomes;
 using AssistantQueue.Store;
 using Microsoft.Extensions.Time.Testing;
 

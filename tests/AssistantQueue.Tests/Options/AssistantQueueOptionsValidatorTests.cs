@@ -1,3 +1,4 @@
+using AssistantQueue.Redis;
 namespace AssistantQueue.Tests.Options;
 
 public sealed class AssistantQueueOptionsValidatorTests
@@ -66,7 +67,7 @@ public sealed class AssistantQueueOptionsValidatorTests
     [Fact]
     public void Validate_NamedQueue_NamesItsSection()
     {
-        var validator = new AssistantQueueOptionsValidator(new QueueRegistration("support"), () => true);
+        var validator = new AssistantQueueOptionsValidator(new QueueRegistration("support"), () => true, RedisConnectionString.FaultOf);
 
         var result = validator.Validate("support", new AssistantQueueOptions { Concurrency = 0 });
 
@@ -78,6 +79,6 @@ public sealed class AssistantQueueOptionsValidatorTests
     {
         var options = new AssistantQueueOptions { RedisConnectionString = "localhost" };
         spoil(options);
-        return [.. new AssistantQueueOptionsValidator(new QueueRegistration(""), () => hasMultiplexer).Validate("", options).Failures ?? []];
+        return [.. new AssistantQueueOptionsValidator(new QueueRegistration(""), () => hasMultiplexer, RedisConnectionString.FaultOf).Validate("", options).Failures ?? []];
     }
 }

@@ -1,4 +1,4 @@
-namespace AssistantQueue.Run;
+namespace AssistantQueue.Waiting;
 
 /// <summary>The stages in which a worker stops.</summary>
 internal sealed class StopStages : IDisposable

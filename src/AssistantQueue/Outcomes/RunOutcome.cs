@@ -1,6 +1,6 @@
 using AssistantQueue.Store;
 
-namespace AssistantQueue.Run;
+namespace AssistantQueue.Outcomes;
 
 /// <summary>How a run ended, before anybody decided what that means.</summary>
 internal abstract record RunOutcome;
