@@ -1,0 +1,143 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text;
+using System.Text.RegularExpressions;
+using AssistantQueue.Emulators;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AssistantQueue.Tests.Readme;
+
+/// <summary>What the README says is so: its snippets compile and run, its settings are the real ones with their real defaults.</summary>
+public sealed partial class ReadmeTests
+{
+    private static readonly string Readme = Resource("README.md");
+
+    public static TheoryData<string> SnippetNames => [.. SnippetMark().Matches(Readme).Select(m => m.Groups[1].Value)];
+
+    [Theory]
+    [MemberData(nameof(SnippetNames))]
+    public void Snippet_InTheReadme_IsTheCompiledOne(string name)
+    {
+        var shown = Regex.Match(Readme, $"<!-- snippet: {name} -->\n```csharp\n(.*?)```", RegexOptions.Singleline).Groups[1].Value;
+
+        Assert.Equal(Compiled(name), shown);
+    }
+
+    [Fact]
+    public void Snippets_AllCSharpOfTheReadme_IsMarked() =>
+        Assert.Equal(Regex.Count(Readme, "```csharp"), SnippetNames.Count);
+
+    [Fact]
+    public async Task TenLines_Run_AnswerBothMessagesAtOnce()
+    {
+        var reply = await Snippets.TenLinesAsync(["--AssistantQueue:MessageDelay=00:00:00.3", "--AssistantQueue:OpenAI:PollInterval=00:00:00.05"]).WaitAsync(TimeSpan.FromSeconds(60));
+
+        Assert.Equal(2, reply.MessageIds.Count);
+    }
+
+    [Fact]
+    public async Task Named_Registered_AnswersWithItsBackend()
+    {
+        await using var redis = await EmbeddedRedis.StartAsync();
+        var builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(null);
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["ConnectionStrings:redis"] = redis.ConnectionString,
+            ["AssistantQueue:Queues:support:MessageDelay"] = "00:00:00",
+            ["AssistantQueue:Queues:sales:RunWorker"] = "false",
+        });
+        Snippets.Named(builder.Services);
+        using var host = builder.Build();
+        await host.StartAsync();
+
+        var reply = await host.Services.GetRequiredService<Desk>().AskAsync("alice", "hi").WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal("hi", reply.Text);
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public void Settings_Table_HasEverySettingWithItsDefault() =>
+        Assert.Equal(Defaults(new AssistantQueueOptions()), Table("Settings"));
+
+    [Fact]
+    public void OpenAISettings_Table_HasEverySettingWithItsDefault() =>
+        Assert.Equal(Defaults(new OpenAIOptions()), Table("OpenAI settings"));
+
+    [Fact]
+    public void AppSettings_Example_IsGood()
+    {
+        var json = Regex.Match(Readme, "```json\n(.*?)```", RegexOptions.Singleline).Groups[1].Value;
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddJsonStream(new MemoryStream(Encoding.UTF8.GetBytes(json))).Build());
+        services.AddAssistantMessageQueue();
+        using var provider = services.BuildServiceProvider();
+
+        var options = provider.GetRequiredKeyedService<CurrentOptions>("").Value;
+
+        Assert.Equal(("localhost:6379", TimeSpan.FromSeconds(5)), (options.RedisConnectionString, options.MessageDelay));
+        Assert.Empty(SettingsBinder.UnknownNames(provider.GetRequiredService<IConfiguration>().GetSection("AssistantQueue")));
+    }
+
+    [Fact]
+    public void Commands_ForNewcomers_AreTheTwo()
+    {
+        var blocks = Regex.Matches(Readme, "```sh\n(.*?)```", RegexOptions.Singleline);
+
+        Assert.Equal(["dotnet run --project samples/WebChat", "dotnet test"], blocks[0].Groups[1].Value.Split('\n').Select(l => l.Split('#')[0].Trim()).Where(l => l.Length > 0));
+    }
+
+    private static SortedDictionary<string, string> Table(string heading)
+    {
+        var section = Regex.Match(Readme, $"^## {heading}\n(.*?)(?=^## )", RegexOptions.Singleline | RegexOptions.Multiline).Groups[1].Value;
+        Assert.NotEmpty(section);
+        return new(Row().Matches(section).ToDictionary(m => m.Groups[1].Value, m => m.Groups[2].Value.Trim('`')), StringComparer.Ordinal);
+    }
+
+    private static SortedDictionary<string, string> Defaults(object options)
+    {
+        var defaults = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance))
+        {
+            var value = property.GetValue(options);
+            if (value is BackoffOptions backoff)
+            {
+                foreach (var (name, inner) in Defaults(backoff))
+                {
+                    defaults[$"{property.Name}:{name}"] = inner;
+                }
+            }
+            else
+            {
+                defaults[property.Name] = value switch
+                {
+                    null => "none",
+                    bool b => b ? "true" : "false",
+                    _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
+                };
+            }
+        }
+
+        return defaults;
+    }
+
+    private static string Compiled(string name)
+    {
+        var lines = Regex.Match(Resource("Snippets.cs"), $"#region {name}\n(.*?)\n *#endregion", RegexOptions.Singleline).Groups[1].Value.Split('\n');
+        var indent = lines.Where(l => l.Length > 0).Min(l => l.Length - l.TrimStart().Length);
+        return string.Concat(lines.Select(l => (l.Length > indent ? l[indent..] : "") + "\n"));
+    }
+
+    private static string Resource(string name)
+    {
+        using var reader = new StreamReader(typeof(ReadmeTests).Assembly.GetManifestResourceStream(name)!);
+        return reader.ReadToEnd().ReplaceLineEndings("\n");
+    }
+
+    [GeneratedRegex("<!-- snippet: (\\S+) -->")]
+    private static partial Regex SnippetMark();
+
+    [GeneratedRegex("^\\| `([A-Za-z:]+)` \\| ([^|]+?) \\|", RegexOptions.Multiline)]
+    private static partial Regex Row();
+}

@@ -1,0 +1,122 @@
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+
+namespace AssistantQueue.Tests.Readme;
+
+/// <summary>The README's C# snippets, so that they compile; each lies between region and endregion, word for word. Some are run by <see cref="ReadmeTests"/>.</summary>
+internal static class Snippets
+{
+    public static async Task<AssistantReply> TenLinesAsync(string[] args)
+    {
+        #region ten-lines
+        var builder = Host.CreateApplicationBuilder(args);
+        builder.Services.AddAssistantMessageQueue()
+            .UseOpenAI(o => o.Model = "gpt-5-mini")
+            .UseEmbeddedRedis()       // leave out, and set AssistantQueue:RedisConnectionString
+            .UseOpenAIEmulator();     // leave out, and set AssistantQueue:OpenAI:ApiKey
+        using var host = builder.Build();
+        await host.StartAsync();
+
+        var queue = host.Services.GetRequiredService<IAssistantMessageQueue>();
+        await queue.AddMessageToThreadAsync("alice", "hi");
+        var reply = await queue.AskAsync("alice", "is my order late? number 4711");
+        Console.WriteLine(reply.Text);    // one run, one reply to both
+        #endregion
+        await host.StopAsync();
+        return reply;
+    }
+
+    public static void Register(WebApplicationBuilder builder)
+    {
+        #region register
+        builder.Services.AddAssistantMessageQueue()      // settings: section "AssistantQueue"
+            .UseOpenAI()                                 // settings: section "AssistantQueue:OpenAI"
+            .AddReplyHandler<SendToUser>();              // gets replies and failures, in worker hosts
+        #endregion
+    }
+
+    public static void ProducerOnly(WebApplicationBuilder builder)
+    {
+        #region producer-only
+        builder.Services.AddAssistantMessageQueue().ProducerOnly();
+        #endregion
+    }
+
+    public static void Named(IServiceCollection services)
+    {
+        #region named
+        services.AddAssistantMessageQueue("sales").UseOpenAI();       // AssistantQueue:Queues:sales, prefix assistant-sales
+        services.AddAssistantMessageQueue("support", o => o.Concurrency = 20).UseBackend<Echo>();
+        services.AddSingleton<Desk>();
+        #endregion
+    }
+
+    public static async Task WatchAsync(IAssistantMessageQueue queue, string? lastPosition, CancellationToken cancellationToken)
+    {
+        #region watch
+        await foreach (var update in queue.WatchThreadAsync("alice", after: lastPosition, cancellationToken))
+        {
+            Console.WriteLine(update switch
+            {
+                MessagesStored stored => $"waiting: {string.Join(", ", stored.MessageIds)}",
+                BatchStarted started => $"run {started.Attempt} of {started.BatchId}",
+                BatchReplied { Reply: var reply } => reply.Text,
+                BatchRetrying retrying => $"again at {retrying.RetryAt}",
+                BatchFailed { Failure: var failure } => failure.Error,
+                _ => "",
+            });
+            lastPosition = update.Position;
+        }
+        #endregion
+    }
+}
+
+#region controller
+[ApiController, Route("conversations/{threadId}/messages")]
+public sealed class MessagesController(IAssistantMessageQueue queue) : ControllerBase
+{
+    [HttpPost]
+    public async Task<MessageReceipt> Post(string threadId, [FromBody] Incoming incoming, CancellationToken cancellationToken) =>
+        await queue.EnqueueAsync(new AssistantMessage { ThreadId = threadId, Text = incoming.Text, MessageId = incoming.Id }, cancellationToken);
+}
+
+public sealed record Incoming(string Text, string? Id);
+#endregion
+
+#region handler
+public sealed class SendToUser(IChannel channel) : IAssistantReplyHandler
+{
+    public Task OnReplyAsync(AssistantReply reply, CancellationToken cancellationToken) =>
+        channel.SendAsync(reply.ThreadId, reply.Text, idempotencyKey: reply.BatchId, cancellationToken);
+
+    public Task OnFailedAsync(FailedBatch failure, CancellationToken cancellationToken) =>
+        channel.SendAsync(failure.ThreadId, "Sorry, that didn't work.", idempotencyKey: failure.BatchId, cancellationToken);
+}
+#endregion
+
+#region keyed
+public sealed class Desk([FromKeyedServices("support")] IAssistantMessageQueue queue)
+{
+    public Task<AssistantReply> AskAsync(string customer, string text) => queue.AskAsync(customer, text);
+}
+#endregion
+
+#region backend
+public sealed class Echo : IAssistantBackend
+{
+    public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await Task.Yield();
+        yield return new RunCompleted { Text = string.Join("\n", run.Messages.SelectMany(m => m.Contents)) };
+    }
+}
+#endregion
+
+/// <summary>What the README's handler sends with.</summary>
+public interface IChannel
+{
+    Task SendAsync(string threadId, string text, string idempotencyKey, CancellationToken cancellationToken);
+}
