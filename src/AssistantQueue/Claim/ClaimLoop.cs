@@ -175,9 +175,9 @@ internal sealed class ClaimLoop : IDisposable
 
     // not: every 5 s
     // but: workers start together after a deploy; half to one-and-a-half intervals keeps the average and breaks the rhythm.
-    // With many partitions the interval grows, so that an idle worker asks less than once in two seconds in all.
+    // With many partitions the interval grows, so that an idle worker asks less than once in three seconds in all.
     private TimeSpan SafetyLook() =>
-        TimeSpan.FromSeconds(Math.Max(5, 2 * _store.Partitions) * (0.5 + Random.Shared.NextDouble()));
+        TimeSpan.FromSeconds(Math.Max(5, 3 * _store.Partitions) * (0.5 + Random.Shared.NextDouble()));
 
     private void OnUnanswered(Exception e)
     {

@@ -20,9 +20,10 @@ internal sealed class WorkerRig : IAsyncDisposable
     private readonly ServiceProvider _services = new ServiceCollection().BuildServiceProvider();
     private readonly QueueMetrics _metrics = new("");
 
-    public WorkerRig(string redis)
+    public WorkerRig(string redis, int partitions = 1)
     {
         _redis = redis;
+        Options.Partitions = partitions;
         Options.QueuePrefix = "worker-" + Guid.NewGuid().ToString("N")[..8];
         Options.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(50), UseJitter = false };
         Store = Connect();

@@ -78,6 +78,31 @@ public class WorkerTests
     }
 
     [Fact]
+    public async Task Partitions_Several_AreAllServedByOneWorkerWithinItsConcurrency()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync(), partitions: 4);
+        rig.Options.Concurrency = 2;
+        rig.Backend.Answer = async (run, _) =>
+        {
+            await Task.Yield();
+            return TestBackend.TextOf(run);
+        };
+        for (var i = 0; i < 40; i++)
+        {
+            await rig.AddAsync($"c{i}", "hi");
+        }
+
+        await rig.StartWorkerAsync();
+        for (var i = 0; i < 40; i++)
+        {
+            await rig.Handler.NextReplyAsync();
+        }
+
+        Assert.Equal(4, rig.Backend.Runs.Select(r => rig.Store.PartitionOf(r.Thread)).Distinct().Count());
+        Assert.InRange(rig.Backend.MostAtOnce, 1, 2);
+    }
+
+    [Fact]
     public async Task Instructions_OfABatch_AreDistinctInOrderOrTheDefault()
     {
         await using var rig = await StartAsync(o => o.DefaultInstructions = "be kind");
