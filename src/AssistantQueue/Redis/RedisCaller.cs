@@ -55,20 +55,6 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
         }
     }
 
-    /// <summary>Reads a list outside a script: a sealed range can't change under its lease, and bodies are slow to pass through Lua.</summary>
-    public async Task<RedisValue[]> ReadListAsync(RedisKey key, long count, CancellationToken cancellationToken)
-    {
-        var multiplexer = await connection.GetAsync(cancellationToken);
-        try
-        {
-            return await multiplexer.GetDatabase().ListRangeAsync(key, 0, count - 1);
-        }
-        catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
-        {
-            throw Translate(e);
-        }
-    }
-
     private RedisResult CheckLayout(RedisResult result)
     {
         if (result.Resp2Type == ResultType.BulkString && (string?)result is { } text && text.StartsWith("LAYOUT ", StringComparison.Ordinal))

@@ -5,7 +5,7 @@ using StackExchange.Redis;
 namespace AssistantQueue.Redis;
 
 /// <summary>The claim step on Redis, with the renewal and the end of what it gave.</summary>
-internal sealed class RedisClaim(RedisCaller caller, RedisKeys keys, RedisConnection connection, Func<AssistantQueueOptions> options, TimeProvider time)
+internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection, Func<AssistantQueueOptions> options, TimeProvider time)
 {
     private const int MaxCharactersAfterFirst = 1024 * 1024;
 
@@ -69,7 +69,8 @@ internal sealed class RedisClaim(RedisCaller caller, RedisKeys keys, RedisConnec
     {
         var thread = (string)batch[0]!;
         long first = (long)batch[3], last = (long)batch[4], count = (long)batch[5];
-        var entries = (await caller.ReadListAsync(keys[request.Partition].Messages(thread), count, cancellationToken)).Select(RedisEntry.Parse).ToList();
+        var lines = (RedisValue[])(await caller.CallAsync(RedisScript.ClaimRead, request.Partition, [RedisValue.EmptyString, thread, count], cancellationToken))!;
+        var entries = lines.Select(RedisEntry.Parse).ToList();
         if (entries.Count != count || (first != 0 && entries[0].Sequence != first) || entries[^1].Sequence != last)
         {
             return null;

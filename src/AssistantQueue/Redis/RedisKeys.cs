@@ -25,7 +25,8 @@ namespace AssistantQueue.Redis;
 /// p:completed, p:completed:‹batch›  ZSET, HASH   only without RemoveOnComplete                  CompletedRetention
 /// p:counters                HASH    layout, born, fence, sequence, pending, active, …           for ever
 /// p:request:‹id›            STRING  outcome of a call, for its repetition                       10 min
-/// p:message-id:‹thread›:‹id› STRING sequence and due time of a message                          DeduplicationWindow
+/// p:message-id:‹length›:‹thread›:‹id› STRING  sequence and due time of a message; the thread's length in bytes keeps the two apart   DeduplicationWindow
+/// p:foreign:‹key›           any     what somebody else wrote over a key of ours, moved aside by a finish   until removed by hand
 /// p:wake:‹worker›, p:updates:‹thread›   channels
 /// p:guard                   –       never exists; declared so that a moving Cluster slot answers before a script begins
 /// </code>
@@ -49,8 +50,6 @@ internal sealed class RedisKeys
     {
         /// <summary>KEYS of every script.</summary>
         public RedisKey[] Declared { get; } = [name + ":due", name + ":guard"];
-
-        public RedisKey Messages(string thread) => name + ":messages:" + thread;
 
         public RedisChannel Wake(string worker) => RedisChannel.Literal(name + ":wake:" + worker);
 

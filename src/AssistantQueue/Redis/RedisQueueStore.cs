@@ -31,7 +31,7 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
         var caller = new RedisCaller(connection, _keys, settings.QueuePrefix);
         _replicas = new RedisReplicas(connectApart, _keys);
         _enqueue = new RedisEnqueue(caller, _replicas, _keys, options, time);
-        _claim = new RedisClaim(caller, _keys, connection, options, time);
+        _claim = new RedisClaim(caller, connection, options, time);
         _finish = new RedisFinish(caller, _keys, options, time);
         _deliver = new RedisDeliver(caller, options, time);
         _read = new RedisRead(caller, _keys);

@@ -12,6 +12,8 @@ internal static class RedisScript
 
     public static string Claim { get; } = Load("claim");
 
+    public static string ClaimRead { get; } = Load("claim-read");
+
     public static string Renew { get; } = Load("renew");
 
     public static string Leave { get; } = Load("leave");

@@ -28,11 +28,12 @@ local worker, token, most, free = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(
 local alone, lock = ARGV[6] == '1', tonumber(ARGV[7])
 local max_messages, max_characters, budget = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
+local conversations = {}
 local function describe(id)
   local h = redis.call('HMGET', p .. ':thread:' .. id,
     'fence', 'batch', 'first', 'last', 'count', 'attempts', 'deaths', 'resumed', 'journal', 'errors')
   return { id, h[1], h[2], h[3], h[4], h[5], h[6] or '', h[7] or '0', h[8] or '0', h[9] or '', h[10] or '',
-    redis.call('HGETALL', p .. ':conversation:' .. id) }
+    conversations[id] or redis.call('HGETALL', p .. ':conversation:' .. id) }
 end
 
 -- How many of the oldest messages fit into a batch: all of them, most of the time.
@@ -54,6 +55,13 @@ local function fitting(id, length)
   return count, first, through, sum
 end
 
+-- Whether a sealed range still lies at the head of the list; somebody else may have written to it.
+local function is_there(id, first, last, count)
+  local head = redis.call('LINDEX', p .. ':messages:' .. id, 0)
+  local edge = redis.call('LINDEX', p .. ':messages:' .. id, count - 1)
+  return head and edge and text(header(head) or 0) == first and text(header(edge) or 0) == last
+end
+
 -- Read: what was claimed with this token already, and what could be claimed now.
 local found, foreign, claimed = {}, {}, {}
 local known = redis.call('GET', p .. ':request:' .. token)
@@ -70,7 +78,12 @@ local function consider(id, source)
   if spent > budget and #found > 0 then return end
   local length = redis.pcall('LLEN', p .. ':messages:' .. id)
   local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable')
-  if type(length) == 'table' or h.err then foreign[#foreign + 1] = { id, source } return end
+  local conversation = redis.pcall('HGETALL', p .. ':conversation:' .. id)
+  if type(length) == 'table' or h.err or conversation.err then
+    foreign[#foreign + 1] = { id = id, source = source, known = not h.err, old = not h.err and tonumber(h[5] or 0) or 0 }
+    return
+  end
+  conversations[id] = conversation
   local thread = { id = id, source = source, length = length, old = tonumber(h[5] or 0), batch = h[2], deaths = tonumber(h[7] or 0) }
   if length == 0 then found[#found + 1] = thread return end
   if source == leases then
@@ -81,7 +94,7 @@ local function consider(id, source)
     if alone and thread.deaths == 0 then return end
   end
   local characters
-  if h[2] and h[6] == '1' then
+  if h[2] and h[6] == '1' and is_there(id, h[3], h[4], thread.old) then
     thread.first, thread.last, thread.count, characters = tonumber(h[3]), tonumber(h[4]), thread.old, 0
   else
     thread.count, thread.first, thread.last, characters = fitting(id, length)
@@ -112,12 +125,14 @@ end
 for _, id in ipairs(claimed) do redis.call('ZADD', leases, text(now + lock), id) end
 for _, id in ipairs(back) do
   redis.call('ZREM', held, id)
-  local died = tonumber(redis.call('HGET', p .. ':thread:' .. id, 'deaths') or 0) > 0
-  redis.call('ZADD', died and suspects or due, text(now), id)
+  local deaths = tonumber(redis.pcall('HGET', p .. ':thread:' .. id, 'deaths') or 0) or 0
+  redis.call('ZADD', deaths > 0 and suspects or due, text(now), id)
 end
-for _, pair in ipairs(foreign) do
-  redis.call('ZREM', pair[2], pair[1])
-  redis.call('ZADD', held, text(now + 60000), pair[1])
+for _, thread in ipairs(foreign) do
+  redis.call('ZREM', thread.source, thread.id)
+  if thread.known then redis.call('HDEL', p .. ':thread:' .. thread.id, 'owner', 'token') end
+  if thread.source == leases then redis.call('HINCRBY', counters, 'active', -thread.old) end
+  redis.call('ZADD', held, text(now + 60000), thread.id)
 end
 for _, thread in ipairs(moving) do
   -- A batch that a process died with runs next where nothing else runs.
@@ -134,6 +149,7 @@ for i, thread in ipairs(found) do
   if thread.length == 0 then
     -- Nothing waits: left behind by a Redis that lost part of its data.
     redis.call('DEL', key)
+    if thread.source == leases then redis.call('HINCRBY', counters, 'active', -thread.old) end
   else
     local fence = next_fence(header(redis.call('LINDEX', p .. ':messages:' .. thread.id, -1)))
     local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'
@@ -169,6 +185,6 @@ local next_delivery = first_score(p .. ':deliveries')
 local result = { text(now), next_look and text(math.max(0, next_look - now)) or '-1',
   next_delivery and text(math.max(0, next_delivery - now)) or '-1',
   timekeeper() == worker and '1' or '0', text(redis.call('ZCOUNT', suspects, '-inf', text(now))), {} }
-for i, pair in ipairs(foreign) do result[6][i] = pair[1] end
+for i, thread in ipairs(foreign) do result[6][i] = thread.id end
 for _, id in ipairs(claimed) do result[#result + 1] = describe(id) end
 return result

@@ -16,8 +16,10 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 ]]
 --@include partition
 --@include entry
+--@include sets
 --@include owned
 --@include remove
+--@include put
 --@include conversation
 --@include outcome
 --@include record
@@ -27,9 +29,10 @@ local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
 if known then return known end
 
-local batches, words, at = {}, {}, 8
+local batches, words, seen, at = {}, {}, {}, 8
 for i = 1, tonumber(ARGV[7]) do
-  local mine = owned(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  local mine = seen[ARGV[at]] and 0 or owned(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  seen[ARGV[at]] = mine == 1
   words[i] = text(mine)
   if mine == 1 then batches[#batches + 1] = at end
   at = skip_conversation(at + 7)
@@ -42,12 +45,12 @@ for _, a in ipairs(batches) do
   local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local sealed = redis.call('HMGET', p .. ':thread:' .. thread, 'first', 'last', 'count')
   local first, last, count = tonumber(sealed[1]), tonumber(sealed[2]), tonumber(sealed[3])
-  local messages = ARGV[a + 6] == '1' and table.concat(redis.call('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
+  local messages = ARGV[a + 6] == '1' and table.concat(redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
   local left = remove(thread, last, count)
   redis.call('DEL', p .. ':thread:' .. thread)
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
   write_conversation(thread, a + 7, tonumber(ARGV[5]))
-  local stamp = stamp_of(thread, fence)
+  local stamp = stamp_of(thread, fence, last)
   keep_outcome(thread, stamp, 'r', first, last, batch, reply, ARGV[4], ARGV[a + 5])
   if messages then record('completed', batch, thread, 'reply', count, reply, messages, tonumber(ARGV[6]), 1000) end
   answered = answered + count

@@ -18,8 +18,8 @@ local threads = redis.call('ZRANGEBYSCORE', deliveries, '-inf', text(now), 'LIMI
 redis.call('ZREMRANGEBYSCORE', p .. ':workers', '-inf', text(now))
 local taken = {}
 for _, thread in ipairs(threads) do
-  local head = redis.call('LINDEX', p .. ':delivery:' .. thread, 0)
-  if not head then
+  local head = redis.pcall('LINDEX', p .. ':delivery:' .. thread, 0)
+  if type(head) ~= 'string' then
     redis.call('ZREM', deliveries, thread)
     redis.call('DEL', p .. ':delivering:' .. thread)
   else

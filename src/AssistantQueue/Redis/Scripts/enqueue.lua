@@ -15,10 +15,11 @@ ARGV[10] how long message ids are remembered, ms
 ARGV[11] number of units, then for each unit: thread, number of messages, and for each message:
          id, '1' if the id is to be recognised again, own delay in ms or '', '1' to flush, characters, JSON
 Returns  a line a unit: 'S' and a word sequence:due:duplicate a message (due 0 behind a run) | 'F' thread full | 'C' corrupt
-Writes   p:request:<id>, p:messages:<thread>, p:message-id:<thread>:<id>, p:due, p:counters
+Writes   p:request:<id>, p:messages:<thread>, p:message-id:<length>:<thread>:<id>, p:due, p:counters
 ]]
 --@include partition
 --@include entry
+--@include message-id
 --@include wake
 --@include announce
 local due, request = KEYS[1], p .. ':request:' .. ARGV[2]
@@ -80,13 +81,22 @@ for u = 1, tonumber(ARGV[11]) do
   at = at + 2
   local thread = threads[id] or read(id)
   threads[id] = thread
-  local fresh, words = {}, {}
+  local fresh, words, seen = {}, {}, {}
   if not thread.corrupt then
     for i = 1, count do
-      local key = ARGV[at + 1 + 6 * (i - 1)] == '1' and (p .. ':message-id:' .. id .. ':' .. ARGV[at + 6 * (i - 1)]) or nil
+      local a = at + 6 * (i - 1)
+      local key = ARGV[a + 1] == '1' and remember > 0 and message_id(id, ARGV[a]) or nil
       local first = key and (ids[key] or redis.pcall('GET', key))
       if type(first) == 'table' then thread.corrupt = true break end
-      if first then words[i] = first .. ':1' else fresh[#fresh + 1] = { key = key, at = at + 6 * (i - 1), place = i } end
+      if first then
+        words[i] = first .. ':1'
+      elseif key and seen[key] then
+        seen[key].again[#seen[key].again + 1] = i
+      else
+        local message = { key = key, at = a, place = i, again = {} }
+        fresh[#fresh + 1] = message
+        if key then seen[key] = message end
+      end
     end
   end
   if thread.corrupt then
@@ -110,7 +120,8 @@ for u = 1, tonumber(ARGV[11]) do
     for _, message in ipairs(fresh) do
       local word = text(message.sequence) .. ':' .. text(thread.running and 0 or thread.due or 0)
       words[message.place] = word .. ':0'
-      if message.key and remember > 0 then
+      for _, place in ipairs(message.again) do words[place] = word .. ':1' end
+      if message.key then
         ids[message.key] = word
         unit.keys[#unit.keys + 1] = { message.key, word }
       end

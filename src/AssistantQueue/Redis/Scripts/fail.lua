@@ -23,9 +23,11 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 ]]
 --@include partition
 --@include entry
+--@include sets
 --@include owned
 --@include remove
 --@include attempts
+--@include put
 --@include conversation
 --@include outcome
 --@include record
@@ -43,11 +45,14 @@ if mine ~= 1 then return text(mine) end
 local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
 local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts', 'journal')
 local first, last, sealed = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
-local entries, count = redis.call('LRANGE', messages, 0, sealed - 1), sealed
-if ARGV[8] ~= '' and tonumber(ARGV[8]) < last then
-  last, count = tonumber(ARGV[8]), 0
-  while count < sealed and header(entries[count + 1]) <= last do count = count + 1 end
+local part = ARGV[8] ~= '' and tonumber(ARGV[8]) < last
+if part then last = tonumber(ARGV[8]) end
+local entries = {}
+for _, entry in ipairs(redis.pcall('LRANGE', messages, 0, sealed - 1)) do
+  if (header(entry) or 0) > last then break end
+  entries[#entries + 1] = entry
 end
+local count = part and #entries or sealed
 
 redis.call('ZREM', p .. ':leases', thread)
 local left = remove(thread, last, count)
@@ -62,9 +67,9 @@ else
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
 end
 write_conversation(thread, 15, tonumber(ARGV[13]))
-local stamp = stamp_of(thread, fence)
+local stamp = stamp_of(thread, fence, last)
 keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
-local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n', 1, count), tonumber(ARGV[14]), 10000)
+local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n'), tonumber(ARGV[14]), 10000)
 redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', h[5] or '')
 redis.call('HINCRBY', counters, 'pending', -count)
 redis.call('HINCRBY', counters, 'active', -sealed)

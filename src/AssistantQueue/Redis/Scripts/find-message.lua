@@ -9,4 +9,5 @@ Returns  sequence:due, or '' when it isn't remembered
 Writes   nothing
 ]]
 --@include partition
-return redis.call('GET', p .. ':message-id:' .. ARGV[2] .. ':' .. ARGV[3]) or ''
+--@include message-id
+return redis.call('GET', message_id(ARGV[2], ARGV[3])) or ''

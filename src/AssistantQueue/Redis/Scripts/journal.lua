@@ -17,6 +17,7 @@ Writes   p:thread:<thread>, p:conversation:<thread>
 ]]
 --@include partition
 --@include owned
+--@include put
 --@include conversation
 local thread = ARGV[2]
 local mine = owned(thread, ARGV[3], ARGV[4], ARGV[5])

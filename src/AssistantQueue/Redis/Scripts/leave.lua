@@ -5,13 +5,13 @@ KEYS[2]  p:guard  -     never exists
 ARGV[1]  partitions
 ARGV[2]  worker
 Returns  '1'
-Writes   p:workers, p:idle
+Writes   p:idle, p:workers
 ]]
 --@include partition
 --@include wake
 redis.call('ZREM', p .. ':idle', ARGV[2])
 -- Its record outlives whatever leases it leaves behind: a missing one would be taken for a death.
-redis.call('ZADD', p .. ':workers', text(now + 600000), ARGV[2])
+redis.call('ZADD', p .. ':workers', text(now + 1200000), ARGV[2])
 local earliest = tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
 if earliest then wake(earliest, ARGV[2]) end
 return '1'

@@ -17,6 +17,7 @@ Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:thread:<thread>, p:due, p:suspects or p:held, p:counters, p:request:<id>
 ]]
 --@include partition
+--@include sets
 --@include owned
 --@include wake
 --@include rearm

@@ -19,7 +19,7 @@ local answers = {}
 for i = 1, tonumber(ARGV[4]) do
   local kind, thread, fence = ARGV[2 + 3 * i], ARGV[3 + 3 * i], ARGV[4 + 3 * i]
   local run = kind == 'run'
-  local held = redis.call('HMGET', p .. (run and ':thread:' or ':delivering:') .. thread, 'owner', 'fence')
+  local held = redis.pcall('HMGET', p .. (run and ':thread:' or ':delivering:') .. thread, 'owner', 'fence')
   if held[1] == worker and held[2] == fence then
     redis.call('ZADD', p .. (run and ':leases' or ':deliveries'), ends, thread)
     answers[i] = '1'

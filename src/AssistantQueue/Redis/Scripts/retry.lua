@@ -17,6 +17,7 @@ Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:thread:<thread>, p:due or p:suspects, p:counters, p:request:<id>
 ]]
 --@include partition
+--@include sets
 --@include owned
 --@include wake
 --@include rearm
@@ -40,6 +41,6 @@ redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', cou
 local from = now + tonumber(ARGV[8])
 rearm(thread, from, worker)
 redis.call('HINCRBY', counters, 'active', -tonumber(h[3]))
-announce(thread, stamp_of(thread, fence), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
+announce(thread, stamp_of(thread, fence, tonumber(h[2])), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

@@ -16,7 +16,7 @@ local function count(set, upto, running)
   for _, thread in ipairs(sample) do
     local length = redis.pcall('LLEN', p .. ':messages:' .. thread)
     if type(length) ~= 'table' then
-      local sealed = running and tonumber(redis.call('HGET', p .. ':thread:' .. thread, 'count') or 0) or 0
+      local sealed = running and tonumber(redis.pcall('HGET', p .. ':thread:' .. thread, 'count') or 0) or 0
       messages = messages + math.max(0, length - sealed)
     end
   end

@@ -5,7 +5,7 @@ local function write_conversation(thread, at, retention)
   local key = p .. ':conversation:' .. thread
   local count = tonumber(ARGV[at])
   for i = at + 1, at + 3 * count, 3 do
-    if ARGV[i] == '+' then redis.call('HSET', key, ARGV[i + 1], ARGV[i + 2]) else redis.call('HDEL', key, ARGV[i + 1]) end
+    if ARGV[i] == '+' then put('HSET', key, ARGV[i + 1], ARGV[i + 2]) else put('HDEL', key, ARGV[i + 1]) end
   end
   if retention > 0 then redis.call('PEXPIRE', key, retention) end
   return skip_conversation(at)

@@ -1,6 +1,6 @@
 -- Whether the caller owns the thread: 1 yes, 0 it is somebody else's, -1 Redis has lost its data since the claim.
 local function owned(thread, worker, fence, batch)
-  local held = redis.call('HMGET', p .. ':thread:' .. thread, 'owner', 'fence', 'batch')
+  local held = redis.pcall('HMGET', p .. ':thread:' .. thread, 'owner', 'fence', 'batch')
   if held[1] == worker and held[2] == fence and held[3] == batch then return 1 end
   local born = redis.call('HGET', counters, 'born')
   if not held[2] and (not born or tonumber(born) > tonumber(fence)) then return -1 end

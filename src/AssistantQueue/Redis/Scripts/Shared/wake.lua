@@ -1,7 +1,8 @@
 -- The timekeeper: the worker that has had a free slot for longest and whose record has not ended.
 local function timekeeper(except)
-  for _, worker in ipairs(redis.call('ZRANGE', p .. ':idle', 0, 7)) do
-    if worker ~= except and tonumber(redis.call('ZSCORE', p .. ':workers', worker) or 0) > now then return worker end
+  -- pcall: whoever wakes has written already, and a wake-up may be lost.
+  for _, worker in ipairs(redis.pcall('ZRANGE', p .. ':idle', 0, 7)) do
+    if worker ~= except and (tonumber(redis.pcall('ZSCORE', p .. ':workers', worker) or 0) or 0) > now then return worker end
   end
   return nil
 end
