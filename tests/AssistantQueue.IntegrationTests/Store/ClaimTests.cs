@@ -525,7 +525,7 @@ public abstract class ClaimTests(StoreServer server) : StoreTest(server)
             }
         })).ToList();
 
-        for (var round = 0; round < 300; round++)
+        for (var round = 0; round < 100; round++)
         {
             var again = await ClaimAsync(token: "t");
             Assert.Equal(Texts(first.Batches[0]), Texts(Assert.Single(again.Batches)));

@@ -62,9 +62,13 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
     public async Task Renew_TakenOverThread_IsLost()
     {
         var lease = await Seed.RunningAsync("c", ["a"], leaseIn: -1);
-        await ClaimOneAsync("w1", suspects: true);
+        await ClaimAsync("w2");
+        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]));
+
+        var taken = await ClaimOneAsync("w2", suspects: true);
 
         Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]));
+        Assert.Equal([RenewAnswer.Renewed], Store.Renew(0, "w2", [taken.Lease]));
     }
 
     [Theory]
