@@ -1,0 +1,67 @@
+using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.Redis;
+using AssistantQueue.Store;
+using Microsoft.Extensions.Logging.Abstractions;
+using StackExchange.Redis;
+
+namespace AssistantQueue.IntegrationTests.Store;
+
+/// <summary>At maxmemory nothing new is stored, and everything under way can be finished.</summary>
+public sealed class FullMemoryTests
+{
+    private const string P = "{full:0}";
+
+    [Fact]
+    public async Task FullMemory_EnqueueIsRefusedWhole_EverythingElseWorks()
+    {
+        // The embedded Redis has no such limit.
+        if (await TestRedis.KindAsync() == RedisKind.Embedded)
+        {
+            return;
+        }
+
+        await using var redis = await RedisInstance.StartDedicatedAsync();
+        await using var connection = await redis.ConnectAsync();
+        var options = new AssistantQueueOptions { QueuePrefix = "full", RemoveOnComplete = false };
+        await using var store = new RedisQueueStore(
+            RedisConnection.Given("", () => connection, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance), () => options, TimeProvider.System);
+        string[] threads = ["complete", "retry", "fail", "release", "hold", "journal", "part"];
+        foreach (var thread in threads)
+        {
+            await store.EnqueueAsync(Unit(thread, "a", "b"), default);
+        }
+
+        await store.EnqueueAsync(Unit("waiting", "w"), default);
+        var batches = (await ClaimAsync(store, "t1", threads.Length)).ToDictionary(b => b.Lease.ThreadId, b => b.Lease);
+        await connection.GetServers()[0].ConfigSetAsync("maxmemory", "1");
+
+        var before = await Snapshot.TakeAsync(connection, P);
+        await Assert.ThrowsAsync<QueueUnavailableException>(() => store.EnqueueAsync(Unit("new", "x"), default));
+        await Assert.ThrowsAsync<QueueUnavailableException>(() => store.EnqueueAsync(Unit("complete", "x"), default));
+        Assert.Empty((await Snapshot.TakeAsync(connection, P)).ChangesSince(before));
+
+        Assert.All(store.Renew(0, "w1", [.. batches.Values]), answer => Assert.Equal(RenewAnswer.Renewed, answer));
+        Assert.True(await store.WriteJournalAsync(batches["journal"], new JournalWrite("j", false, [new("id", "conv")]), default));
+        Assert.Equal(FinishAnswer.Applied, await store.CompleteAsync(batches["complete"], new CompleteWrite("r", [new("id", "conv")], true, true), default));
+        Assert.Equal(FinishAnswer.Applied, await store.RetryAsync(batches["retry"], new RetryWrite(TimeSpan.Zero, "e", "j", true), default));
+        Assert.Equal(FinishAnswer.Applied, await store.FailAsync(batches["fail"], new FailWrite("f", FailureKind.Permanent, [], true), default));
+        Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["release"], new ReleaseWrite(TimeSpan.Zero, "j", false), default));
+        Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["hold"], new ReleaseWrite(TimeSpan.Zero, "j", false, Hold: true), default));
+
+        // Everything that waits can still be claimed and finished, deliveries too.
+        Assert.Contains("waiting", (await ClaimAsync(store, "t2", 10)).Select(b => b.Lease.ThreadId));
+        var deliveries = (await store.ClaimDeliveriesAsync(0, "w1", 10, default)).Deliveries;
+        Assert.Equal(2, deliveries.Count);
+        Assert.True(await store.PostponeDeliveryAsync(deliveries[0], TimeSpan.FromSeconds(1), true, default));
+        Assert.True(await store.CloseDeliveryAsync(deliveries[1], default));
+        await store.LeaveAsync(0, "w1", default);
+        Assert.Equal(ReplyState.Replied, (await store.FindReplyAsync("complete", (await store.ReadHistoryAsync("complete", default)).Outcomes[0].FirstSequence, default)).State);
+        await Invariants.CheckAsync(connection, P);
+    }
+
+    private static async Task<IReadOnlyList<ClaimedBatch>> ClaimAsync(RedisQueueStore store, string token, int max) =>
+        (await store.ClaimAsync(new ClaimRequest(0, "w1", token, max, max, false), default)).Batches;
+
+    private static EnqueueUnit Unit(string thread, params string[] texts) =>
+        new(thread, [.. texts.Select(t => new NewMessage(t, false, t, t.Length, null, true))]);
+}
