@@ -22,14 +22,18 @@ internal sealed class GroupCommit<TItem, TResult>(
     {
         cancellationToken.ThrowIfCancellationRequested();
         var entry = new Entry(item, size, cancellationToken);
+        bool isFirst;
         lock (_lock)
         {
             _waiting.Enqueue(entry);
-            if (!_isSending)
-            {
-                _isSending = true;
-                _ = SendAllAsync();
-            }
+            isFirst = !_isSending;
+            _isSending = true;
+        }
+
+        if (isFirst)
+        {
+            // Outside the lock: the others hand in while this one writes to its socket.
+            _ = SendAllAsync();
         }
 
         return await entry.Result.Task.WaitAsync(cancellationToken);

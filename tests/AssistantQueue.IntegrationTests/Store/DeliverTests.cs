@@ -30,8 +30,8 @@ public abstract class DeliverTests(StoreServer server) : StoreTest(server)
     [Fact]
     public async Task ClaimDeliveries_Max_IsKept()
     {
-        await Seed.DeliveryAsync("late", "b1", "r", -10);
-        await Seed.DeliveryAsync("early", "b2", "r", -20);
+        await Seed.DeliveryAsync("late", "b1", "r", -10_000);
+        await Seed.DeliveryAsync("early", "b2", "r", -60_000);
 
         var claim = await Store.ClaimDeliveriesAsync(0, "w1", 1, Ct);
 

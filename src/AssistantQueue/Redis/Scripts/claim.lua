@@ -131,7 +131,7 @@ end
 for _, thread in ipairs(foreign) do
   redis.call('ZREM', thread.source, thread.id)
   if thread.known then redis.call('HDEL', p .. ':thread:' .. thread.id, 'owner', 'token') end
-  if thread.source == leases then redis.call('HINCRBY', counters, 'active', -thread.old) end
+  if thread.source == leases then redis.call('HINCRBY', counters, 'active', 0 - thread.old) end
   redis.call('ZADD', held, text(now + 60000), thread.id)
 end
 for _, thread in ipairs(moving) do
@@ -139,7 +139,7 @@ for _, thread in ipairs(moving) do
   redis.call('ZREM', leases, thread.id)
   redis.call('HSET', p .. ':thread:' .. thread.id, 'deaths', text(thread.deaths), 'resumed', '1')
   redis.call('HDEL', p .. ':thread:' .. thread.id, 'owner', 'token')
-  redis.call('HINCRBY', counters, 'active', -thread.old)
+  redis.call('HINCRBY', counters, 'active', 0 - thread.old)
   redis.call('ZADD', suspects, text(now), thread.id)
 end
 local names = {}
@@ -149,7 +149,7 @@ for i, thread in ipairs(found) do
   if thread.length == 0 then
     -- Nothing waits: left behind by a Redis that lost part of its data.
     redis.call('DEL', key)
-    if thread.source == leases then redis.call('HINCRBY', counters, 'active', -thread.old) end
+    if thread.source == leases then redis.call('HINCRBY', counters, 'active', 0 - thread.old) end
   else
     local fence = next_fence(header(redis.call('LINDEX', p .. ':messages:' .. thread.id, -1)))
     local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'

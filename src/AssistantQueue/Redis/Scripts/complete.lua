@@ -57,8 +57,8 @@ for _, a in ipairs(batches) do
   announce(thread, stamp, 'A', batch, first, last, 0)
 end
 if answered > 0 then
-  redis.call('HINCRBY', counters, 'pending', -answered)
-  redis.call('HINCRBY', counters, 'active', -answered)
+  redis.call('HINCRBY', counters, 'pending', 0 - answered)
+  redis.call('HINCRBY', counters, 'active', 0 - answered)
   redis.call('HINCRBY', counters, 'completed', answered)
 end
 if #batches > 0 then redis.call('SET', request, outcome, 'PX', ARGV[3]) end

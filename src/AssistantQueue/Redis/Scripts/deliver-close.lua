@@ -31,6 +31,6 @@ if ARGV[6] ~= '' and not redis.call('ZSCORE', p .. ':failed', batch) then
   -- The messages are answered or given up already, so none is counted a second time.
   local gone = record('failed', batch, thread, 'Delivery', 0, ARGV[6], '', tonumber(ARGV[7]), 10000)
   redis.call('HSET', p .. ':failed:' .. batch, 'delivery', head)
-  redis.call('HINCRBY', counters, 'failed', -gone)
+  redis.call('HINCRBY', counters, 'failed', 0 - gone)
 end
 return '1'

@@ -12,5 +12,5 @@ local key = p .. ':failed:' .. ARGV[2]
 if redis.call('ZREM', p .. ':failed', ARGV[2]) == 0 then return '-1' end
 local count = tonumber(redis.call('HGET', key, 'count') or 0)
 redis.call('DEL', key)
-redis.call('HINCRBY', counters, 'failed', -count)
+redis.call('HINCRBY', counters, 'failed', 0 - count)
 return '1'

@@ -41,7 +41,7 @@ else
   redis.call('ZREM', p .. ':suspects', thread)
   redis.call('ZADD', KEYS[1], text(now), thread)
   redis.call('HINCRBY', counters, 'pending', h[3])
-  redis.call('HINCRBY', counters, 'failed', -tonumber(h[3]))
+  redis.call('HINCRBY', counters, 'failed', 0 - tonumber(h[3]))
   wake(now)
 end
 redis.call('DEL', key)

@@ -40,6 +40,6 @@ if ARGV[11] == '1' then
 else
   rearm(thread, from, worker)
 end
-redis.call('HINCRBY', counters, 'active', -count)
+redis.call('HINCRBY', counters, 'active', 0 - count)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

@@ -40,7 +40,7 @@ redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', cou
   'errors', errors, 'resumed', '0')
 local from = now + tonumber(ARGV[8])
 rearm(thread, from, worker)
-redis.call('HINCRBY', counters, 'active', -tonumber(h[3]))
+redis.call('HINCRBY', counters, 'active', 0 - tonumber(h[3]))
 announce(thread, stamp_of(thread, fence, tonumber(h[2])), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'
