@@ -19,25 +19,23 @@ internal sealed class QueueMetrics : IDisposable
     private readonly Counter<long> _deaths;
     private readonly Counter<long> _delivered;
     private readonly Counter<long> _deliveriesFailed;
-    private readonly Counter<long> _possiblySentTwice;
     private readonly Histogram<double> _runSeconds;
 
     public QueueMetrics(string queueName, IMeterFactory? meters = null)
     {
         _meter = meters?.Create(MeterName) ?? new Meter(MeterName);
         _queue = new("queue", queueName);
-        _enqueued = _meter.CreateCounter<long>("assistant_queue.messages.enqueued", "{message}", "Messages stored by this process.");
-        _claimed = _meter.CreateCounter<long>("assistant_queue.batches.claimed", "{batch}", "Batches claimed.");
-        _completed = _meter.CreateCounter<long>("assistant_queue.runs.completed", "{run}", "Batches answered.");
-        _failed = _meter.CreateCounter<long>("assistant_queue.runs.failed", "{run}", "Batches given up, by kind.");
-        _retried = _meter.CreateCounter<long>("assistant_queue.runs.retried", "{run}", "Attempts that failed and will be repeated.");
-        _released = _meter.CreateCounter<long>("assistant_queue.runs.released", "{run}", "Threads given back without counting an attempt.");
-        _leasesLost = _meter.CreateCounter<long>("assistant_queue.leases.lost", "{lease}", "Leases that somebody else has now.");
-        _deaths = _meter.CreateCounter<long>("assistant_queue.batches.suspect", "{batch}", "Batches claimed whose earlier owner died.");
-        _delivered = _meter.CreateCounter<long>("assistant_queue.deliveries.closed", "{delivery}", "Replies and failures that all handlers took.");
-        _deliveriesFailed = _meter.CreateCounter<long>("assistant_queue.deliveries.failed", "{delivery}", "Tries of a delivery that a handler refused.");
-        _possiblySentTwice = _meter.CreateCounter<long>("assistant_queue.messages.possibly_sent_twice", "{message}", "Messages posted again because nobody could tell whether the first post was taken.");
-        _runSeconds = _meter.CreateHistogram<double>("assistant_queue.run.duration", "s", "From a run's start to its reply.");
+        _enqueued = _meter.CreateCounter<long>("assistantqueue.messages.enqueued", "{message}", "Messages stored by this process.");
+        _claimed = _meter.CreateCounter<long>("assistantqueue.batches.claimed", "{batch}", "Batches claimed.");
+        _completed = _meter.CreateCounter<long>("assistantqueue.runs.completed", "{run}", "Batches answered.");
+        _failed = _meter.CreateCounter<long>("assistantqueue.runs.failed", "{run}", "Batches given up, by kind.");
+        _retried = _meter.CreateCounter<long>("assistantqueue.runs.retried", "{run}", "Attempts that failed and will be repeated.");
+        _released = _meter.CreateCounter<long>("assistantqueue.runs.released", "{run}", "Threads given back without counting an attempt.");
+        _leasesLost = _meter.CreateCounter<long>("assistantqueue.leases.lost", "{lease}", "Leases that somebody else has now.");
+        _deaths = _meter.CreateCounter<long>("assistantqueue.batches.suspect", "{batch}", "Batches claimed whose earlier owner died.");
+        _delivered = _meter.CreateCounter<long>("assistantqueue.deliveries.closed", "{delivery}", "Replies and failures that all handlers took.");
+        _deliveriesFailed = _meter.CreateCounter<long>("assistantqueue.deliveries.failed", "{delivery}", "Tries of a delivery that a handler refused.");
+        _runSeconds = _meter.CreateHistogram<double>("assistantqueue.run.duration", "s", "From a run's start to its reply.");
     }
 
     public void Enqueued(int messages) => _enqueued.Add(messages, _queue);
@@ -68,8 +66,6 @@ internal sealed class QueueMetrics : IDisposable
     public void Delivered() => _delivered.Add(1, _queue);
 
     public void DeliveryFailed() => _deliveriesFailed.Add(1, _queue);
-
-    public void PossiblySentTwice(int messages) => _possiblySentTwice.Add(messages, _queue);
 
     public void Dispose() => _meter.Dispose();
 }
