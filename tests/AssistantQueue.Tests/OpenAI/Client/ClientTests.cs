@@ -79,6 +79,21 @@ public class ClientTests : BackendTest
     }
 
     [Fact]
+    public async Task Run_NamedQueue_TakesTheClientThatIsKeyedByItsName()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<TimeProvider>(Time);
+        services.AddSingleton(new OpenAIClient(new ApiKeyCredential("sk"), new OpenAIClientOptions { Endpoint = new Uri("http://127.0.0.1:9/v1") }));
+        services.AddKeyedSingleton("support", new OpenAIClient(new ApiKeyCredential("sk"), new OpenAIClientOptions { Endpoint = Emulator.BaseUrl }));
+        services.AddAssistantMessageQueue("support", o => o.RedisConnectionString = "127.0.0.1:1").UseOpenAI(Configure);
+        await using var host = services.BuildServiceProvider();
+
+        await CompleteAsync(host.GetRequiredKeyedService<IAssistantBackend>("support"), new StoredBatch("t", "hi"));
+
+        Assert.Single(Ledger.Runs);
+    }
+
+    [Fact]
     public async Task Run_NothingListens_IsTransientAndSurelyNotTaken()
     {
         var endpoint = new Uri("http://127.0.0.1:9/v1");
