@@ -63,7 +63,7 @@ public class RedisOutageTests
                 options.MaxAttempts = 1;
             })
             .UseBackend(backend)
-            .OnReply((reply, _) => replies.Writer.WriteAsync(reply).AsTask())
+            .OnReply((reply, token) => replies.Writer.WriteAsync(reply, token).AsTask())
             .OnFailed((failure, _) =>
             {
                 failures.Enqueue(failure);
