@@ -25,7 +25,7 @@ public class LogTests : BackendTest
         await CompleteAsync(backend, new StoredBatch("thread-of-log", "/slow 0.1\nanother private matter") { BatchId = "batch-2", Conversation = first.Conversation });
 
         var lines = log.GetSnapshot().Where(r => r.Category == "AssistantQueue.OpenAI.OpenAIBackend").ToList();
-        Assert.Superset([6000, 6001, 6004, 6009], lines.Select(l => l.Id.Id).ToHashSet());
+        Assert.Superset(new HashSet<int> { 6000, 6001, 6004, 6009 }, lines.Select(l => l.Id.Id).ToHashSet());
         Assert.All(lines, l => Assert.Contains("'thread-of-log'", l.Message));
         Assert.DoesNotContain(log.GetSnapshot(), l => l.Message.Contains("private", StringComparison.Ordinal) || l.Message.Contains("sk-test", StringComparison.Ordinal));
     }
