@@ -88,6 +88,7 @@ public sealed class EnvironmentVariableTests
                 _ when kind == typeof(bool) => property.GetValue(Activator.CreateInstance(type)) is true ? "False" : "True",
                 _ when kind == typeof(TimeSpan) => "00:00:17",
                 _ when kind == typeof(Uri) => "http://example.org/v1",
+                _ when kind == typeof(Durability) => "Replicas(2)",
                 _ when kind.IsEnum => Enum.GetNames(kind)[^1],
                 _ => throw new NotSupportedException($"{name} is a {kind.Name}; this test doesn't know a value for it."),
             });
