@@ -132,6 +132,12 @@ internal sealed class RunStep(
         var wasLeft = failure is null or not AssistantBackendException { Kind: not BackendErrorKind.Transient };
         if (wasLeft && (stop.Leaving.IsCancellationRequested || journal.GivenBack.IsCancellationRequested))
         {
+            if (!run.Journal.IsAdoptable)
+            {
+                // The next owner begins a run of its own, with all of RunTimeout.
+                run.Journal.StartedAt = default;
+            }
+
             return new RunStopped(run, isOver ? JsonSerializer.Serialize(run.Journal, StoreJson.Journal) : null);
         }
 
