@@ -128,12 +128,14 @@ public class ResponsesTests : BackendTest
     public async Task Run_SameTextAsAnEarlierBatchThatWasFoundOrGivenUp_IsNotMistakenForIt(bool isFound)
     {
         Emulator.Options.FailedKeepsInput = true;
+        var backend = NewBackend();
+        var begun = new StoredBatch("t", "hello") { BatchId = "batch-0" };
+        await CompleteAsync(backend, begun);
         Emulator.Faults.Add(isFound
             ? new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, AfterWork = true, Count = 1 }
             : new() { Operation = "create_response", Kind = OpenAIFaultKind.RunFails, Code = "invalid_prompt", Count = 1 });
         Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, Count = 1 });
-        var backend = NewBackend();
-        var first = new StoredBatch("t", "ok");
+        var first = new StoredBatch("t", "ok") { Conversation = begun.Conversation };
         await FailAsync(backend, first);
         if (isFound)
         {
@@ -144,7 +146,7 @@ public class ResponsesTests : BackendTest
         await FailAsync(backend, second);
         await CompleteAsync(backend, second);
 
-        Assert.Equal(["ok", "ok"], Ledger.TextsOf("t"));
+        Assert.Equal(["hello", "ok", "ok"], Ledger.TextsOf("t"));
         Assert.Equal("batch-2", Ledger.Runs[^1].BatchId);
     }
 
