@@ -72,7 +72,7 @@ internal sealed class DeliverStep(
     private async Task RefusedAsync(OpenDelivery delivery, Exception error, TimeSpan age, bool isLeaving, CancellationToken over)
     {
         var settings = options();
-        if (isLeaving && error is ( OperationCanceledException or AggregateException { InnerException: OperationCanceledException }))
+        if (isLeaving && error is (OperationCanceledException or AggregateException { InnerException: OperationCanceledException }))
         {
             await RepeatAsync(token => store.PostponeDeliveryAsync(delivery, TimeSpan.Zero, countTry: false, token), delivery, over);
             return;

@@ -207,7 +207,13 @@ public abstract class DeliverTests(StoreServer server) : StoreTest(server)
 
     private static FailedBatch Failure(string thread, string batch) => new()
     {
-        ThreadId = thread, BatchId = batch, Kind = FailureKind.Delivery, Error = "e", MessageIds = [], FirstSequence = 1, LastSequence = 1,
+        ThreadId = thread,
+        BatchId = batch,
+        Kind = FailureKind.Delivery,
+        Error = "e",
+        MessageIds = [],
+        FirstSequence = 1,
+        LastSequence = 1,
     };
 }
 

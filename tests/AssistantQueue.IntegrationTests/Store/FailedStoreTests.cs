@@ -90,7 +90,13 @@ public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
         var delivery = Assert.Single((await Store.ClaimDeliveriesAsync(0, "w1", 1, Ct)).Deliveries);
         var failure = new FailedBatch
         {
-            ThreadId = thread, BatchId = "b1", Kind = FailureKind.Delivery, Error = "e", MessageIds = [], FirstSequence = 1, LastSequence = 1,
+            ThreadId = thread,
+            BatchId = "b1",
+            Kind = FailureKind.Delivery,
+            Error = "e",
+            MessageIds = [],
+            FirstSequence = 1,
+            LastSequence = 1,
         };
         Assert.NotEmpty(JsonSerializer.Serialize(failure, StoreJson.Failure));
         Assert.True(await Store.AbandonDeliveryAsync(delivery, failure, Ct));

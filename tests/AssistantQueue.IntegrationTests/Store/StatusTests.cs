@@ -28,8 +28,15 @@ public abstract class StatusTests(StoreServer server) : StoreTest(server)
         Assert.Equal(
             new QueueStatus
             {
-                ActiveCount = 2, WaitingCount = 1 + 4 + 1, DelayedCount = 2 + 1 + 3, CompletedCount = 100, FailedCount = 0,
-                ActiveThreads = 1, WaitingThreads = 2, DelayedThreads = 3, IsEstimate = false,
+                ActiveCount = 2,
+                WaitingCount = 1 + 4 + 1,
+                DelayedCount = 2 + 1 + 3,
+                CompletedCount = 100,
+                FailedCount = 0,
+                ActiveThreads = 1,
+                WaitingThreads = 2,
+                DelayedThreads = 3,
+                IsEstimate = false,
             },
             status);
     }

@@ -232,8 +232,12 @@ public class RecoveryTests
         var batch = (await rig.ClaimAsDyingWorkerAsync()).Batches[0];
         var reply = new AssistantReply
         {
-            ThreadId = "c1", BatchId = batch.Lease.BatchId, Text = "hello", MessageIds = ["id-hi"],
-            FirstSequence = batch.FirstSequence, LastSequence = batch.LastSequence,
+            ThreadId = "c1",
+            BatchId = batch.Lease.BatchId,
+            Text = "hello",
+            MessageIds = ["id-hi"],
+            FirstSequence = batch.FirstSequence,
+            LastSequence = batch.LastSequence,
         };
         await rig.Store.CompleteAsync(batch.Lease, new CompleteWrite(JsonSerializer.Serialize(reply, StoreJson.Reply), [], true, false), default);
 

@@ -185,7 +185,7 @@ internal static class OpenAISchema
                 case "type" or "required" or "enum" or "minimum" or "maximum" or "minLength" or "maxLength" or "minItems" or "maxItems" or "pattern" or "additionalProperties":
                     result[name] = value?.DeepClone();
                     break;
-                // left out: texts, examples, defaults, x-…, and format, which is unixtime on numbers and uri on data: URLs too long for a check
+                    // left out: texts, examples, defaults, x-…, and format, which is unixtime on numbers and uri on data: URLs too long for a check
             }
         }
 
