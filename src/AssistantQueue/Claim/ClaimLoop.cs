@@ -145,7 +145,7 @@ internal sealed class ClaimLoop : IDisposable
             }
         }
 
-        return NextLook.After(outcome, grant.IsSuspect, SafetyLook());
+        return NextLook.After(outcome, SafetyLook());
     }
 
     public void Dispose() => _look.Dispose();

@@ -11,25 +11,20 @@ internal static class NextLook
     /// <summary>What is due but was not given (a suspect that has to wait, a thread that another worker is just taking) must not spin the loop.</summary>
     public static readonly TimeSpan AfterNothing = TimeSpan.FromMilliseconds(50);
 
-    /// <param name="outcome">What the look gave.</param>
-    /// <param name="wasForSuspect">Whether it was for a suspect only.</param>
-    /// <param name="safetyLook">When to look without any reason.</param>
-    public static TimeSpan After(ClaimOutcome outcome, bool wasForSuspect, TimeSpan safetyLook)
+    /// <summary>Suspects wait for their turn, which may take a while; when nothing else was given there is no hurry.</summary>
+    public static readonly TimeSpan ForSuspects = TimeSpan.FromMilliseconds(250);
+
+    public static TimeSpan After(ClaimOutcome outcome, TimeSpan safetyLook)
     {
-        if (outcome.SuspectsDue > 0)
-        {
-            // Asks for a slot at once, so that it gets the next turn that belongs to suspects.
-            return wasForSuspect && outcome.Batches.Count == 0 ? AfterNothing : TimeSpan.Zero;
-        }
-
-        if (outcome.NextLook is not { } due)
-        {
-            return safetyLook;
-        }
-
-        if (outcome.Batches.Count > 0 && due <= TimeSpan.Zero)
+        if (outcome.Batches.Count > 0 && (outcome.SuspectsDue > 0 || outcome.NextLook <= TimeSpan.Zero))
         {
             return TimeSpan.Zero;
+        }
+
+        var atMost = outcome.SuspectsDue > 0 ? ForSuspects : safetyLook;
+        if (outcome.NextLook is not { } due)
+        {
+            return atMost;
         }
 
         var next = outcome.IsTimekeeper ? due : due + BehindTimekeeper;
@@ -38,6 +33,6 @@ internal static class NextLook
             next = AfterNothing;
         }
 
-        return next < safetyLook ? next : safetyLook;
+        return next < atMost ? next : atMost;
     }
 }

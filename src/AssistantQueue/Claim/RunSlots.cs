@@ -5,24 +5,34 @@ namespace AssistantQueue.Claim;
 /// <summary>Decides how many runs may begin: concurrency over all partitions, in turn; nothing beside a suspect; one probe while the backend is paused. Thread-safe.</summary>
 /// <remarks>
 /// Suspects (batches whose owner died) run alone in their process. Healthy threads and suspects alternate:
-/// before each suspect the healthy get one claim, so that neither starves the other.
+/// before each suspect the healthy get one claim, so that neither starves the other. A suspect waits with free slots for the runs
+/// that are under way; when they take long the healthy go on for as long as it waited, and it waits twice as long the next time.
 /// </remarks>
 internal sealed class RunSlots
 {
+    private static readonly TimeSpan FirstDrain = TimeSpan.FromSeconds(10);
+
     private readonly BackendPause _pause;
     private readonly Action<int> _wake;
+    private readonly TimeProvider _time;
     private readonly Lock _sync = new();
     private readonly List<int> _waiting = [];
     private int _used;
     private int? _alone;
     private bool _isHealthyTurn = true;
+    private bool _isSuspectRunning;
+    private TimeSpan _drainLimit = FirstDrain;
+    private long _drainSince;
+    private long _drainNotBefore;
 
     /// <param name="pause">The backend's pause.</param>
     /// <param name="wake">Called with a partition that was refused and may ask again. Must return soon.</param>
-    public RunSlots(BackendPause pause, Action<int> wake)
+    /// <param name="time">The clock.</param>
+    public RunSlots(BackendPause pause, Action<int> wake, TimeProvider time)
     {
         _pause = pause;
         _wake = wake;
+        _time = time;
         pause.Changed = WakeAll;
     }
 
@@ -37,9 +47,11 @@ internal sealed class RunSlots
         SlotGrant grant;
         lock (_sync)
         {
-            if (hasSuspects && !_isHealthyTurn)
+            StopLongDrainUnderLock();
+            if (hasSuspects && !_isHealthyTurn && _alone is null && _time.GetTimestamp() >= _drainNotBefore)
             {
-                _alone ??= partition;
+                _alone = partition;
+                _drainSince = _time.GetTimestamp();
             }
 
             var isBlocked = _alone is { } alone && (alone != partition || _used > 0);
@@ -62,6 +74,7 @@ internal sealed class RunSlots
             grant = new SlotGrant(share, isSuspect ? 1 : free, isSuspect, allowance == ClaimAllowance.Probe);
             _used += share;
             _isHealthyTurn &= isSuspect;
+            _isSuspectRunning = isSuspect;
             if (!isSuspect && concurrency > _used)
             {
                 next = NextUnderLock();
@@ -83,12 +96,28 @@ internal sealed class RunSlots
             {
                 _alone = null;
                 _isHealthyTurn = true;
+                _isSuspectRunning = false;
+                _drainLimit = FirstDrain;
             }
 
             next = _alone is { } alone ? (_used == 0 ? alone : null) : NextUnderLock();
         }
 
         Wake(next);
+    }
+
+    /// <summary>Asked at each claim; a loop asks every few seconds even when nothing wakes it.</summary>
+    private void StopLongDrainUnderLock()
+    {
+        if (_alone is null || _isSuspectRunning || _time.GetElapsedTime(_drainSince) < _drainLimit)
+        {
+            return;
+        }
+
+        _alone = null;
+        _isHealthyTurn = true;
+        _drainNotBefore = _time.GetTimestamp() + (long)(_drainLimit.TotalSeconds * _time.TimestampFrequency);
+        _drainLimit *= 2;
     }
 
     private int? NextUnderLock()

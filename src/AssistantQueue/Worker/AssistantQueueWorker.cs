@@ -71,7 +71,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
         _stopClock = new StopClock(shutdownTimeout, time);
         _timer = new DueTimer(time, "AssistantQueue timer");
         _pause = new BackendPause(queueName, _timer, time, log);
-        _slots = new RunSlots(_pause, WakeClaim);
+        _slots = new RunSlots(_pause, WakeClaim, time);
         _deliverSlots = new DeliverSlots(options);
         _run = new RunStep(queueName, store, backend, options, _stop, metrics, time, log);
         _finish = new FinishStep(queueName, store, options, _pause, _stop, metrics, time, log, new FinishLinks

@@ -23,19 +23,20 @@ public class NextLookTests
         Assert.Equal(expected, After(due, isTimekeeper: true, claimed: 1));
 
     [Theory]
-    [InlineData(false, 1, 0)]
-    [InlineData(true, 1, 0)]
-    [InlineData(true, 0, 50)]
-    public void After_SuspectsWait_AsksForTheirTurn(bool wasForSuspect, int claimed, int expected)
+    [InlineData(null, 1, 0)]
+    [InlineData(null, 0, 250)]
+    [InlineData(70, 0, 70)]
+    [InlineData(4000, 0, 250)]
+    public void After_SuspectsWait_AsksForTheirTurnWithoutSpinning(int? due, int claimed, int expected)
     {
-        var outcome = new ClaimOutcome([.. Enumerable.Repeat<ClaimedBatch>(null!, claimed)], null, null, true, SuspectsDue: 1, []);
-        Assert.Equal(expected, NextLook.After(outcome, wasForSuspect, TimeSpan.FromSeconds(5)).TotalMilliseconds);
+        var outcome = new ClaimOutcome([.. Enumerable.Repeat<ClaimedBatch>(null!, claimed)], due is { } ms ? TimeSpan.FromMilliseconds(ms) : null, null, true, SuspectsDue: 1, []);
+        Assert.Equal(expected, NextLook.After(outcome, TimeSpan.FromSeconds(5)).TotalMilliseconds);
     }
 
     private static double After(int? due, bool isTimekeeper, int claimed)
     {
         var batches = Enumerable.Repeat<ClaimedBatch>(null!, claimed).ToList();
         var outcome = new ClaimOutcome(batches, due is { } ms ? TimeSpan.FromMilliseconds(ms) : null, null, isTimekeeper, 0, []);
-        return NextLook.After(outcome, wasForSuspect: false, TimeSpan.FromSeconds(5)).TotalMilliseconds;
+        return NextLook.After(outcome, TimeSpan.FromSeconds(5)).TotalMilliseconds;
     }
 }

@@ -18,7 +18,7 @@ public sealed class RunSlotsTests : IDisposable
     {
         _timer = new DueTimer(_time, "test");
         _pause = new BackendPause("", _timer, _time, NullLogger.Instance);
-        _slots = new RunSlots(_pause, _woken.Add);
+        _slots = new RunSlots(_pause, _woken.Add, _time);
     }
 
     public void Dispose() => _timer.Dispose();
@@ -78,6 +78,43 @@ public sealed class RunSlotsTests : IDisposable
         // Partition 0 asked while it ran, so they share.
         Assert.Equal(3, Take(1, suspects: true).Count);
         Assert.Equal(2, Take(0).Count);
+    }
+
+    [Fact]
+    public void Take_RunsUnderWayTakeLong_TheHealthyGoOnAndTheSuspectWaitsLongerNextTime()
+    {
+        var longRun = Take(0);
+        _slots.Return(longRun, 4);
+        Assert.Equal(0, Take(0, suspects: true).Count);
+        _time.Advance(TimeSpan.FromSeconds(9));
+        Assert.Equal(0, Take(1).Count);
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        var healthy = Take(0, suspects: true);
+        Assert.True(healthy is { Count: > 0, IsSuspect: false });
+        _slots.Return(healthy, healthy.Count);
+        _time.Advance(TimeSpan.FromSeconds(9));
+        healthy = Take(0, suspects: true);
+        Assert.False(healthy.IsSuspect);
+        _slots.Return(healthy, healthy.Count);
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(0, Take(0, suspects: true).Count);
+        _time.Advance(TimeSpan.FromSeconds(19));
+        Assert.Equal(0, Take(1).Count);
+        _slots.Return(longRun, 1);
+        Assert.True(Take(0, suspects: true).IsSuspect);
+    }
+
+    [Fact]
+    public void Take_SuspectRunsForLong_StaysAlone()
+    {
+        _slots.Return(Take(0), 5);
+        Assert.True(Take(0, suspects: true).IsSuspect);
+
+        _time.Advance(TimeSpan.FromMinutes(4));
+
+        Assert.Equal(0, Take(1).Count);
     }
 
     [Fact]
