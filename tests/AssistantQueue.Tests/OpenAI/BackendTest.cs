@@ -14,7 +14,8 @@ public abstract class BackendTest : IAsyncLifetime
 
     internal HurriedTime Time { get; } = new();
 
-    protected static CancellationToken Ct { get; } = new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
+    // A minute for each call, not one for all tests of the process.
+    protected static CancellationToken Ct => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
 
     internal LedgerSnapshot Ledger => Emulator.Ledger.Snapshot();
 
