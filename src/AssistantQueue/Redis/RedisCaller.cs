@@ -7,6 +7,9 @@ namespace AssistantQueue.Redis;
 /// <summary>Runs scripts on a partition and says in the store's words what went wrong.</summary>
 internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, string prefix)
 {
+    private static readonly string[] PassingWords =
+        ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "ASK", "BUSY", "NOSCRIPT", "NOREPLICAS", "MISCONF"];
+
     private readonly string _partitions = keys.Count.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>A way to run a script other than on the queue's connection.</summary>
@@ -94,12 +97,10 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
         return new StoreUnavailableException($"Redis did not answer: {FirstLine(e.Message)}", e) { MayHaveBeenDone = sent };
     }
 
+    // The words of a start, a failover, a moving slot or a disk that is full. Redis 6 wraps what a script's first write was refused with: "ERR Error running script (…): … -READONLY …".
     private static bool IsPassing(string message) =>
-        message.StartsWith("LOADING", StringComparison.Ordinal) || message.StartsWith("READONLY", StringComparison.Ordinal)
-        || message.StartsWith("TRYAGAIN", StringComparison.Ordinal) || message.StartsWith("CLUSTERDOWN", StringComparison.Ordinal)
-        || message.StartsWith("MASTERDOWN", StringComparison.Ordinal) || message.StartsWith("MOVED", StringComparison.Ordinal)
-        || message.StartsWith("ASK", StringComparison.Ordinal) || message.StartsWith("BUSY", StringComparison.Ordinal)
-        || message.StartsWith("NOSCRIPT", StringComparison.Ordinal) || message.StartsWith("NOREPLICAS", StringComparison.Ordinal);
+        PassingWords.Any(word => message.StartsWith(word, StringComparison.Ordinal)
+            || (message.StartsWith("ERR Error running script", StringComparison.Ordinal) && message.Contains($": -{word} ", StringComparison.Ordinal)));
 
     // The client adds its whole state behind the first sentence.
     private static string FirstLine(string message) => message.Split(['\n', '\r', ','], 2)[0];

@@ -32,7 +32,17 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
         var call = server.ExecuteAsync("EVAL", [script, declared.Length, .. declared.Select(k => (object)k), .. arguments.Select(a => (object)a)]);
         var wait = server.ExecuteAsync("WAIT", replicas, WaitMilliseconds);
         var after = server.ExecuteAsync("CLIENT", "ID");
-        await Task.WhenAll(before, call, wait, after);
+        try
+        {
+            await Task.WhenAll(before, call, wait, after);
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException)
+        {
+            // What became of the script counts. If it was done and only the waiting failed, say so: a primary that becomes a replica ends its WAITs with UNBLOCKED.
+            await call;
+            throw new StoreUnavailableException("Replicas could not be waited for to the end.", e) { MayHaveBeenDone = true };
+        }
+
         if ((long)await before != (long)await after)
         {
             throw new StoreUnavailableException("The connection was cut while replicas were waited for.") { MayHaveBeenDone = true };
