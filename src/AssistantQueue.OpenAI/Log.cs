@@ -46,4 +46,7 @@ internal static partial class Log
 
     [LoggerMessage(6013, LogLevel.Information, "Thread '{ThreadId}': the API did not cancel run {RunId} ({Code}); looking whether it has ended")]
     public static partial void CancelRefused(ILogger logger, string threadId, string runId, string? code);
+
+    [LoggerMessage(6014, LogLevel.Error, "Queue '{QueueName}': changed settings are bad, the last good ones stay: {Faults}")]
+    public static partial void SettingsRejected(ILogger logger, string queueName, string faults);
 }

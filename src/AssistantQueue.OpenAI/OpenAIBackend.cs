@@ -40,7 +40,7 @@ internal sealed class OpenAIBackend(
     {
         if (IsOfThisApi(run))
         {
-            await runner.Value.CancelAsync(Context(run, static _ => ValueTask.CompletedTask), cancellationToken);
+            await Runner().CancelAsync(Context(run, static _ => ValueTask.CompletedTask), cancellationToken);
         }
     }
 
@@ -59,8 +59,9 @@ internal sealed class OpenAIBackend(
                 run.Journal.PostedThrough = 0;
             }
 
-            run.Journal.Notes[StateNames.Api] = runner.Value.Name;
-            var reply = await runner.Value.RunAsync(Context(run, update => updates.WriteAsync(update, cancellationToken)), cancellationToken);
+            var api = Runner();
+            run.Journal.Notes[StateNames.Api] = api.Name;
+            var reply = await api.RunAsync(Context(run, update => updates.WriteAsync(update, cancellationToken)), cancellationToken);
             await updates.WriteAsync(reply, cancellationToken);
             updates.Complete();
         }
@@ -71,7 +72,21 @@ internal sealed class OpenAIBackend(
         }
     }
 
-    private bool IsOfThisApi(BatchRun run) => !run.Journal.Notes.TryGetValue(StateNames.Api, out var api) || api == runner.Value.Name;
+    private bool IsOfThisApi(BatchRun run) => !run.Journal.Notes.TryGetValue(StateNames.Api, out var api) || api == Runner().Name;
+
+    // Whatever keeps the client from being made (settings, a factory of the app's) is no fault of the batch.
+    private IOpenAIRunner Runner()
+    {
+        try
+        {
+            return runner.Value;
+        }
+        catch (Exception exception)
+        {
+            throw new AssistantBackendException(
+                BackendErrorKind.BackendUnavailable, $"The client of the API can't be made ({settingsPath}): {exception.Message}", exception);
+        }
+    }
 
     private RunContext Context(BatchRun run, Func<RunUpdate, ValueTask> tell) =>
         new(run, options.Value, queueOptions.Value, settingsPath, time, logger, tell);

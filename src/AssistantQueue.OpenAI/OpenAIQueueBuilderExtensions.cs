@@ -53,13 +53,18 @@ public static class OpenAIQueueBuilderExtensions
     {
         var options = services.GetRequiredService<IOptionsMonitor<OpenAIOptions>>();
         var time = services.GetRequiredService<TimeProvider>();
+        var logger = services.GetRequiredService<ILogger<OpenAIBackend>>();
+        // The worker asks for its backend after the settings were checked: what is bad later finds these.
+        var current = new LastGood<OpenAIOptions>(options, name, logger);
+        var queue = new LastGood<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name, logger);
         return new OpenAIBackend(
             path,
-            new Lazy<IOpenAIRunner>(() => CreateRunner(services, name, options.Get(name), time)),
-            new LastGood<OpenAIOptions>(options, name),
-            new LastGood<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name),
+            // A client that can't be made now is tried again with the next run.
+            new Lazy<IOpenAIRunner>(() => CreateRunner(services, name, current.Value, time), LazyThreadSafetyMode.PublicationOnly),
+            current,
+            queue,
             time,
-            services.GetRequiredService<ILogger<OpenAIBackend>>());
+            logger);
     }
 
     private static IOpenAIRunner CreateRunner(IServiceProvider services, string name, OpenAIOptions options, TimeProvider time)

@@ -41,17 +41,6 @@ internal sealed class RedisCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Each of the replicas takes its master's place, one after the other.</summary>
-    public async Task FailOverEachAsync()
-    {
-        foreach (var node in _nodes.Skip(Masters))
-        {
-            await node.ExecuteAsync("CLUSTER", "FAILOVER");
-            await UntilAsync(async () => (string?)(await node.ExecuteAsync("ROLE"))[0] == "master", "a replica is the master");
-            await AgreedAsync();
-        }
-    }
-
     /// <summary>Moves a slot with its keys to another master, the way <c>redis-cli --cluster reshard</c> does.</summary>
     public async Task MoveSlotAsync(RedisKey key, Func<Task> halfWay)
     {
