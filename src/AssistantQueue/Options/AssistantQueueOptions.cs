@@ -97,7 +97,7 @@ public sealed class AssistantQueueOptions
     public TimeSpan LockDuration { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Gets or sets how long a run may take from its start, over adoptions too; then it is cancelled at the API and counts as a failed attempt.</summary>
-    /// <remarks>More than <see cref="UnknownOutcomeWait"/>, up to a day. Too small: long answers are thrown away and paid for again. Too large: a run that hangs holds its thread and a slot.</remarks>
+    /// <remarks>At least <see cref="UnknownOutcomeWait"/>, up to a day. Too small: long answers are thrown away and paid for again. Too large: a run that hangs holds its thread and a slot.</remarks>
     /// <value>The default is 5 minutes.</value>
     public TimeSpan RunTimeout { get; set; } = TimeSpan.FromMinutes(5);
 

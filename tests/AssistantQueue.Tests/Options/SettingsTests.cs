@@ -86,6 +86,19 @@ public sealed class SettingsTests
     }
 
     [Fact]
+    public void Add_NamedWithWholeConfiguration_MeansItsOwnSection()
+    {
+        var configuration = Configuration(new() { ["AssistantQueue:Queues:support:RedisConnectionString"] = "support", ["AssistantQueue:RedisConnectionString"] = "usual" });
+        var services = new ServiceCollection();
+        services.AddAssistantMessageQueue("support", configuration);
+        using var provider = services.BuildServiceProvider();
+
+        var options = provider.GetRequiredKeyedService<CurrentOptions>("support").Value;
+
+        Assert.Equal(("support", "assistant-support"), (options.RedisConnectionString, options.QueuePrefix));
+    }
+
+    [Fact]
     public void Add_Named_HasItsOwnSectionAndPrefix()
     {
         var settings = new Dictionary<string, string?>
