@@ -82,7 +82,7 @@ public sealed class EmbeddedRedisTests : IDisposable
 
             // What was acknowledged before the kill is there, and nothing is half there; the one in flight may have been stored without its answer.
             // Not: up to the last answer. On an overloaded machine Garnet 2.2.8 was seen to answer one more write while it was being killed, and to
-            // forget that one (3 of 50 kills); a commit a write, or a second write behind it, made no difference.
+            // forget that one (4 of some 55 kills); a commit a write, or a second write behind it, made no difference.
             var stored = await CountAsync();
             Assert.InRange(stored, before + 1, acknowledged + 2);
             acknowledged = stored - 1;
