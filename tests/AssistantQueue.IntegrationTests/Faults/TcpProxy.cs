@@ -14,6 +14,7 @@ internal sealed class TcpProxy : IAsyncDisposable
     private readonly int _port;
     private readonly Task _accepting;
     private TaskCompletionSource _open = Opened();
+    private TaskCompletionSource _openBack = Opened();
 
     public TcpProxy(string target)
     {
@@ -30,10 +31,21 @@ internal sealed class TcpProxy : IAsyncDisposable
     public TimeSpan Delay { get; set; }
 
     /// <summary>Holds everything back, connections open, until <see cref="Release"/>.</summary>
-    public void Hold() => _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    public void Hold()
+    {
+        HoldAnswers();
+        _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>Lets requests pass and holds the answers back until <see cref="Release"/>.</summary>
+    public void HoldAnswers() => _openBack = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Lets everything pass again.</summary>
-    public void Release() => _open.TrySetResult();
+    public void Release()
+    {
+        _open.TrySetResult();
+        _openBack.TrySetResult();
+    }
 
     /// <summary>Resets every connection; what was on its way is lost.</summary>
     public void Reset()
@@ -86,7 +98,7 @@ internal sealed class TcpProxy : IAsyncDisposable
         try
         {
             await server.ConnectAsync(_host, _port, _stopped.Token);
-            await Task.WhenAny(PumpAsync(client, server), PumpAsync(server, client));
+            await Task.WhenAny(PumpAsync(client, server, () => _open), PumpAsync(server, client, () => _openBack));
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
         {
@@ -97,14 +109,14 @@ internal sealed class TcpProxy : IAsyncDisposable
         Close(server, reset: false);
     }
 
-    private async Task PumpAsync(Socket from, Socket to)
+    private async Task PumpAsync(Socket from, Socket to, Func<TaskCompletionSource> gate)
     {
         var buffer = new byte[64 * 1024];
         try
         {
             while (await from.ReceiveAsync(buffer, _stopped.Token) is var count and > 0)
             {
-                await _open.Task.WaitAsync(_stopped.Token);
+                await gate().Task.WaitAsync(_stopped.Token);
                 if (Delay > TimeSpan.Zero)
                 {
                     await Task.Delay(Delay, _stopped.Token);

@@ -3,6 +3,9 @@ using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace AssistantQueue.IntegrationTests.Samples;
 
@@ -57,6 +60,29 @@ public sealed class WebChatInterfaceTests(SharedWebChat shared) : IClassFixture<
     }
 
     [Fact]
+    public async Task Reply_MessageOfAnotherProgramWithoutAnIdOfItsOwn_IsFoundByItsSequence()
+    {
+        var receipt = await AddFromAnotherProgramAsync("sequence", "hi");
+
+        using var byId = await _chat.ReplyAsync("sequence", receipt.MessageId, timeout: 5);
+        using var bySequence = await _chat.Client.GetAsync($"/api/threads/sequence/messages/{receipt.MessageId}/reply?sequence={receipt.Sequence}");
+
+        await Problem.AssertAsync(byId, HttpStatusCode.NotFound, receipt.MessageId);
+        var reply = await bySequence.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal(receipt.MessageId, Assert.Single(reply.GetProperty("messageIds").EnumerateArray()).GetString());
+    }
+
+    [Fact]
+    public async Task Post_Accepted_SaysWhereTheReplyWillBe()
+    {
+        using var accepted = await _chat.Client.PostAsJsonAsync("/api/threads/a%2Fb/messages", new { text = "hi", messageId = "m/1" });
+        using var reply = await _chat.Client.GetAsync(accepted.Headers.Location);
+
+        Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
+        Assert.Equal("a/b", (await reply.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("threadId").GetString());
+    }
+
+    [Fact]
     public async Task Reply_MessagesGivenUp_Is422WithTheFailure()
     {
         var id = (await _chat.PostAsync("given-up", new { text = "/fail" })).GetProperty("messageId").GetString()!;
@@ -102,11 +128,18 @@ public sealed class WebChatInterfaceTests(SharedWebChat shared) : IClassFixture<
 
         Assert.DoesNotContain("http://", page, StringComparison.Ordinal);
         Assert.DoesNotContain("https://", page, StringComparison.Ordinal);
-        foreach (var file in new[] { "/app.css", "/icon.svg", "/js/main.js", "/js/api.js", "/js/conversation.js", "/js/dom.js", "/js/groups.js", "/js/richtext.js", "/js/storage.js", "/js/theme.js" })
+        var needed = FilesOf(page, @"(?:href|src)=""([\w/-]+\.\w+)""", folder: "/");
+        for (var i = 0; i < needed.Count; i++)
         {
-            using var response = await _chat.Client.GetAsync(file);
-            Assert.True(response.IsSuccessStatusCode, file);
+            using var response = await _chat.Client.GetAsync(needed[i]);
+            Assert.True(response.IsSuccessStatusCode, needed[i]);
+            if (needed[i].EndsWith(".js", StringComparison.Ordinal))
+            {
+                needed.AddRange(FilesOf(await response.Content.ReadAsStringAsync(), @"from '\./([\w-]+\.js)'", folder: "/js/").Except(needed));
+            }
         }
+
+        Assert.ProperSuperset(new HashSet<string> { "/app.css", "/js/status.js", "/js/storage.js" }, needed.ToHashSet());
 
         var status = await _chat.Client.GetFromJsonAsync<JsonElement>("/api/queue/status");
         Assert.All(
@@ -114,6 +147,21 @@ public sealed class WebChatInterfaceTests(SharedWebChat shared) : IClassFixture<
             name => Assert.InRange(status.GetProperty(name).GetInt64(), 0, 100));
         Assert.Equal("Healthy", (await _chat.Client.GetFromJsonAsync<JsonElement>("/health")).GetProperty("status").GetString());
     }
+
+    // A producer of its own on WebChat's Redis.
+    private async Task<MessageReceipt> AddFromAnotherProgramAsync(string threadId, string text)
+    {
+        var redis = "127.0.0.1:" + (await _chat.Process.SaysAsync(@"127\.0\.0\.1:(\d+), data in")).Groups[1].Value;
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Services.AddAssistantMessageQueue(o => (o.RedisConnectionString, o.MessageDelay) = (redis, TimeSpan.Zero)).ProducerOnly();
+        using var host = builder.Build();
+        await host.StartAsync();
+        var receipt = await host.Services.GetRequiredService<IAssistantMessageQueue>().AddMessageToThreadAsync(threadId, text);
+        await host.StopAsync();
+        return receipt;
+    }
+
+    private static List<string> FilesOf(string text, string pattern, string folder) => [.. Regex.Matches(text, pattern).Select(m => folder + m.Groups[1].Value)];
 
     private async Task<List<SseItem<string>>> EventsAsync(string threadId, string? lastEventId, string until)
     {
