@@ -29,7 +29,7 @@ internal static class OpenAIClientFactory
 
         var credential = string.IsNullOrEmpty(options.ApiKey) ? Given<TokenCredential>(services, name) : null;
         return options.EffectiveApi == OpenAIApi.Assistants
-            ? AzureAssistants(azure, credential, options, http)
+            ? AzureAssistants(azure, credential is null ? null : new KeptTokenCredential(credential, services.GetService<TimeProvider>() ?? TimeProvider.System), options, http)
             : AzureResponses(AzureEndpoints.V1(azure), credential, options, http);
     }
 
@@ -54,7 +54,7 @@ internal static class OpenAIClientFactory
     }
 
     // AzureOpenAIClient has no Assistants any more; the plain client reaches them with Azure's way of signing in
-    private static OpenAIClient AzureAssistants(Uri azure, TokenCredential? credential, OpenAIOptions options, HttpClient http)
+    private static OpenAIClient AzureAssistants(Uri azure, KeptTokenCredential? credential, OpenAIOptions options, HttpClient http)
     {
         var isDated = !string.IsNullOrEmpty(options.AzureApiVersion);
         var client = With(new OpenAIClientOptions { Endpoint = isDated ? AzureEndpoints.Dated(azure) : AzureEndpoints.V1(azure) }, options, http);
