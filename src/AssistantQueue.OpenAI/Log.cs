@@ -49,4 +49,7 @@ internal static partial class Log
 
     [LoggerMessage(6014, LogLevel.Error, "Queue '{QueueName}': changed settings are bad, the last good ones stay: {Faults}")]
     public static partial void SettingsRejected(ILogger logger, string queueName, string faults);
+
+    [LoggerMessage(6015, LogLevel.Warning, "{Setting} is not a setting of UseOpenAI() and has no effect; is it misspelt?")]
+    public static partial void UnknownSetting(ILogger logger, string setting);
 }

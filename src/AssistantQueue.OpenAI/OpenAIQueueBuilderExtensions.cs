@@ -29,7 +29,7 @@ public static class OpenAIQueueBuilderExtensions
         var path = ConfigurationPath.Combine(builder.ConfigurationPath, "OpenAI");
         builder.Services.TryAddSingleton(TimeProvider.System);
         AddOptions(builder, name, path, configure);
-        return builder.UseBackend(services => CreateBackend(services, name, path));
+        return builder.UseBackend(services => CreateBackend(builder, services, path));
     }
 
     private static void AddOptions(IAssistantQueueBuilder builder, string name, string path, Action<OpenAIOptions>? configure)
@@ -49,11 +49,17 @@ public static class OpenAIQueueBuilderExtensions
     private static IEnumerable<IConfigurationSection> SectionsOf(IAssistantQueueBuilder builder, IServiceProvider services) =>
         builder.GetSections(services).Select(section => section.GetSection("OpenAI"));
 
-    private static OpenAIBackend CreateBackend(IServiceProvider services, string name, string path)
+    private static OpenAIBackend CreateBackend(IAssistantQueueBuilder builder, IServiceProvider services, string path)
     {
+        var name = builder.Name;
         var options = services.GetRequiredService<IOptionsMonitor<OpenAIOptions>>();
         var time = services.GetRequiredService<TimeProvider>();
         var logger = services.GetRequiredService<ILogger<OpenAIBackend>>();
+        foreach (var setting in OpenAIOptionsBinder.UnknownNames(SectionsOf(builder, services)))
+        {
+            Log.UnknownSetting(logger, setting);
+        }
+
         // The worker asks for its backend after the settings were checked: what is bad later finds these.
         var current = new LastGood<OpenAIOptions>(options, name, logger);
         var queue = new LastGood<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name, logger);

@@ -42,7 +42,7 @@ internal static class SettingsBinder
             }
             catch (InvalidOperationException)
             {
-                options.Faults.Add($"{PathOf(section, key)} is '{value}'; it must be {Expected(Settings[key])}");
+                options.Faults.Add($"{PathOf(section, key)} is '{value}'; it must be {SettingText.Expected(Settings[key])}");
             }
         }
 
@@ -69,14 +69,13 @@ internal static class SettingsBinder
         }
     }
 
-    // "10" is ten days to .NET: a trap that nobody means.
     private static void CheckTimes(IConfiguration section, AssistantQueueOptions options)
     {
         foreach (var (key, value) in Values(section))
         {
-            if (Settings[key] == typeof(TimeSpan) && int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number != 0)
+            if (SettingText.BareNumberFault(PathOf(section, key), Settings[key], value) is { } fault)
             {
-                options.Faults.Add($"{PathOf(section, key)} is '{value}', which means {value} days; write {TimeSpan.FromSeconds(number)} for seconds, or {number}.00:00:00 if days are meant");
+                options.Faults.Add(fault);
             }
         }
     }
@@ -87,10 +86,4 @@ internal static class SettingsBinder
 
     private static string PathOf(IConfiguration section, string key) =>
         section is IConfigurationSection { Path: var path } ? $"{path}:{key}" : key;
-
-    private static string Expected(Type type) =>
-        type == typeof(TimeSpan) ? "a time as [days.]hours:minutes:seconds, for example 00:00:10"
-        : type == typeof(bool) ? "true or false"
-        : type.IsEnum ? string.Join(" or ", Enum.GetNames(type))
-        : "a whole number";
 }

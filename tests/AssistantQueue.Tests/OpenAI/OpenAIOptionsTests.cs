@@ -1,6 +1,7 @@
 using Azure.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using OpenAI;
 
@@ -56,10 +57,60 @@ public class OpenAIOptionsTests
             ["AssistantQueue:OpenAI:Background"] = "maybe",
         });
 
-        string[] expected = ["Background is 'maybe'", "Model is not set", "Set one of them", "Endpoint is 'ftp://example.org/'", "ApiKey is not set and no TokenCredential", "AzureApiVersion", "MaxOutputTokens is 3", "PollInterval is 10.00:00:00", "MaxPollInterval", "NetworkTimeout is 00:00:00"];
+        string[] expected = ["Background is 'maybe'", "Model is not set", "Set one of them", "Endpoint is 'ftp://example.org/'", "ApiKey is not set and no TokenCredential", "AzureApiVersion", "MaxOutputTokens is 3", "PollInterval is '10'", "NetworkTimeout is 00:00:00"];
         Assert.All(expected, text => Assert.Contains(faults, f => f.Contains(text, StringComparison.Ordinal)));
         Assert.All(faults, f => Assert.Contains("AssistantQueue:OpenAI:", f));
         Assert.Equal(expected.Length, faults.Count);
+    }
+
+    [Fact]
+    public void Options_UnreadableValues_SayWhatTheyMustBeAndTheOthersAreTaken()
+    {
+        var faults = FaultsOf(new()
+        {
+            ["AssistantQueue:OpenAI:ApiKey"] = "sk",
+            ["AssistantQueue:OpenAI:Model"] = "m",
+            ["AssistantQueue:OpenAI:Api"] = "Completions",
+            ["AssistantQueue:OpenAI:Endpoint"] = "http://[",
+            ["AssistantQueue:OpenAI:MaxOutputTokens"] = "many",
+            ["AssistantQueue:OpenAI:NetworkTimeout"] = "100",
+            ["AssistantQueue:OpenAI:PollInterval"] = "soon",
+            ["AssistantQueue:OpenAI:Stream"] = "perhaps",
+        });
+
+        Assert.Equal(
+            [
+                "AssistantQueue:OpenAI:Api is 'Completions'; it must be Responses or Assistants",
+                "AssistantQueue:OpenAI:Endpoint is 'http://['; it must be an address, for example https://example.org/v1",
+                "AssistantQueue:OpenAI:MaxOutputTokens is 'many'; it must be a whole number",
+                "AssistantQueue:OpenAI:NetworkTimeout is '100', which means 100 days; write 00:01:40 for seconds, or 100.00:00:00 if days are meant",
+                "AssistantQueue:OpenAI:PollInterval is 'soon'; it must be a time as [days.]hours:minutes:seconds, for example 00:00:10",
+                "AssistantQueue:OpenAI:Stream is 'perhaps'; it must be true or false",
+            ],
+            faults.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Settings_Misspelt_AreToldWhenTheWorkerTakesItsBackend()
+    {
+        var services = new ServiceCollection();
+        services.AddLogging(logging => logging.AddFakeLogging());
+        services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["AssistantQueue:RedisConnectionString"] = "127.0.0.1:1",
+            ["AssistantQueue:OpenAI:ApiKey"] = "sk",
+            ["AssistantQueue:OpenAI:Model"] = "m",
+            ["AssistantQueue:OpenAI:Modell"] = "m",
+            ["AssistantQueue:OpenAI:Retry:Delay"] = "1",
+        }).Build());
+        services.AddAssistantMessageQueue().UseOpenAI();
+        using var host = services.BuildServiceProvider();
+
+        host.GetRequiredKeyedService<IAssistantBackend>("");
+
+        Assert.Equal(
+            ["AssistantQueue:OpenAI:Modell", "AssistantQueue:OpenAI:Retry"],
+            host.GetFakeLogCollector().GetSnapshot().Where(r => r.Id.Id == 6015).Select(r => r.Message.Split(' ')[0]).Order(StringComparer.Ordinal));
     }
 
     [Fact]

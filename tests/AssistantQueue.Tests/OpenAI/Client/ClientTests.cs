@@ -131,6 +131,22 @@ public class ClientTests : BackendTest
     }
 
     [Fact]
+    public async Task Run_ClientCanNotBeMade_PausesTheBackendAndIsTriedAgainWithTheNextRun()
+    {
+        var isBroken = true;
+        var backend = NewBackend(services: s => s.AddTransient(_ => isBroken ? throw new InvalidOperationException("no proxy is set") : new HttpClient()));
+        var batch = new StoredBatch("t", "hi");
+
+        var failure = await FailAsync(backend, batch);
+        isBroken = false;
+        await CompleteAsync(backend, batch);
+
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Contains("(AssistantQueue:OpenAI): no proxy is set", failure.Message);
+        Assert.Equal(1, Ledger.TimesPosted("hi"));
+    }
+
+    [Fact]
     public async Task Run_CredentialGivesNoToken_PausesTheBackend()
     {
         var failure = await FailAsync(

@@ -1,0 +1,80 @@
+using AssistantQueue.OpenAI;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Options;
+
+namespace AssistantQueue.Tests.OpenAIBackends;
+
+/// <summary>Settings that change while the host runs: good ones are taken, bad ones are told and not taken.</summary>
+public sealed class LastGoodTests : IDisposable
+{
+    private readonly IConfigurationRoot _configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+    {
+        ["AssistantQueue:RedisConnectionString"] = "127.0.0.1:1",
+        ["AssistantQueue:OpenAI:ApiKey"] = "sk",
+        ["AssistantQueue:OpenAI:Model"] = "m",
+    }).Build();
+
+    private readonly ServiceProvider _services;
+    private readonly FakeLogCollector _logs;
+    private readonly LastGood<OpenAIOptions> _options;
+
+    public LastGoodTests()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<IConfiguration>(_configuration);
+        services.AddLogging(logging => logging.AddFakeLogging());
+        services.AddAssistantMessageQueue().UseOpenAI();
+        _services = services.BuildServiceProvider();
+        _logs = _services.GetFakeLogCollector();
+        _options = new LastGood<OpenAIOptions>(_services.GetRequiredService<IOptionsMonitor<OpenAIOptions>>(), "", _services.GetRequiredService<ILogger<LastGoodTests>>());
+    }
+
+    public void Dispose() => _services.Dispose();
+
+    [Fact]
+    public void Value_GoodChange_IsTaken()
+    {
+        Change("Model", "m2");
+
+        Assert.Equal("m2", _options.Value.Model);
+    }
+
+    [Theory]
+    [InlineData("Model", "", "AssistantQueue:OpenAI:Model is not set")]
+    [InlineData("PollInterval", "soon", "AssistantQueue:OpenAI:PollInterval is 'soon'")]
+    [InlineData("NetworkTimeout", "10", "AssistantQueue:OpenAI:NetworkTimeout is '10', which means 10 days")]
+    public void Value_BadChange_StaysTheLastGoodOneAndSaysSoOnce(string setting, string bad, string told)
+    {
+        Change("Model", "m2");
+        Assert.Equal("m2", _options.Value.Model);
+
+        Change(setting, bad);
+
+        Assert.Equal("m2", _options.Value.Model);
+        Assert.Equal(("m2", TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(100)), (_options.Value.Model, _options.Value.PollInterval, _options.Value.NetworkTimeout));
+        Assert.Contains(told, Assert.Single(_logs.GetSnapshot(), r => r.Level == LogLevel.Error).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Value_GoodAfterBad_IsTakenAndTheNextFaultIsToldAgain()
+    {
+        Change("Stream", "perhaps");
+        Assert.False(_options.Value.Stream);
+        Change("Stream", "true");
+        Assert.True(_options.Value.Stream);
+
+        Change("Stream", "perhaps");
+
+        Assert.True(_options.Value.Stream);
+        Assert.Equal(2, _logs.GetSnapshot().Count(r => r.Level == LogLevel.Error));
+    }
+
+    private void Change(string setting, string value)
+    {
+        _configuration["AssistantQueue:OpenAI:" + setting] = value;
+        _configuration.Reload();
+    }
+}
