@@ -16,6 +16,12 @@ internal static class ThreadEventJson
         (typeof(BatchReplied), "batchReplied"),
         (typeof(BatchRetrying), "batchRetrying"),
         (typeof(BatchFailed), "batchFailed"),
+        (typeof(TextDelta), "textDelta"),
+        (typeof(ToolCalled), "toolCalled"),
+        (typeof(ToolAnswered), "toolAnswered"),
+        (typeof(UpdatesSkipped), "updatesSkipped"),
+        (typeof(ApprovalRequested), "approvalRequested"),
+        (typeof(BatchInterrupted), "batchInterrupted"),
     ];
 
     private static readonly JsonTypeInfo<ThreadUpdate> Update = CreateUpdate();
@@ -75,4 +81,10 @@ internal static class ThreadEventJson
 [JsonSerializable(typeof(BatchReplied))]
 [JsonSerializable(typeof(BatchRetrying))]
 [JsonSerializable(typeof(BatchFailed))]
+[JsonSerializable(typeof(TextDelta))]
+[JsonSerializable(typeof(ToolCalled))]
+[JsonSerializable(typeof(ToolAnswered))]
+[JsonSerializable(typeof(UpdatesSkipped))]
+[JsonSerializable(typeof(ApprovalRequested))]
+[JsonSerializable(typeof(BatchInterrupted))]
 internal sealed partial class ThreadEventJsonContext : JsonSerializerContext;

@@ -32,6 +32,9 @@ public sealed class AssistantMessage
     /// <summary>Gets or sets a value indicating whether the thread's waiting messages are due at once with this one.</summary>
     public bool Flush { get; set; }
 
+    /// <summary>Gets or sets what the message does when a run of its thread is under way, instead of <see cref="AssistantQueueOptions.WhenBusy"/>.</summary>
+    public BusyAction? WhenBusy { get; set; }
+
     /// <summary>Gets the pairs that go with the message to the model API.</summary>
     /// <value>At most 16 pairs; keys of 1 to 64, values of 0 to 512 characters.</value>
     public IDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -60,7 +60,7 @@ public sealed class LeaseLostException(string threadId, long fence)
 
 /// <summary>The thread is busy with another batch. Nothing was changed.</summary>
 public sealed class ThreadBusyException(string threadId)
-    : AssistantQueueException($"Thread '{threadId}' is busy with another batch. Nothing was changed; try again when its run has ended.")
+    : AssistantQueueException($"Thread '{threadId}' is busy: a run of it is under way. Nothing was stored or changed; try again when it has ended.")
 {
     /// <summary>Gets the thread.</summary>
     public string ThreadId { get; } = threadId;
@@ -72,4 +72,15 @@ public sealed class FailedBatchNotFoundException(string batchId)
 {
     /// <summary>Gets the batch.</summary>
     public string BatchId { get; } = batchId;
+}
+
+/// <summary>No tool call with this id waits for approval in the thread, or the opposite was decided already.</summary>
+public sealed class ToolCallNotFoundException(string threadId, string callId)
+    : AssistantQueueException($"Thread '{threadId}' has no tool call '{callId}' that waits for approval. It was decided before, made, or its batch has ended.")
+{
+    /// <summary>Gets the thread.</summary>
+    public string ThreadId { get; } = threadId;
+
+    /// <summary>Gets the call.</summary>
+    public string CallId { get; } = callId;
 }

@@ -10,6 +10,7 @@ public interface IAssistantMessageQueue
     /// <param name="cancellationToken">Ends the waiting; the message may be stored nevertheless when the call was under way.</param>
     /// <returns>The receipt. When the task has completed, the message is stored.</returns>
     /// <exception cref="ArgumentException">A rule is broken; the message names it. Nothing was stored.</exception>
+    /// <exception cref="ThreadBusyException">A run of the thread is under way and <see cref="AssistantQueueOptions.WhenBusy"/> is <see cref="BusyAction.Reject"/>. Nothing was stored.</exception>
     /// <exception cref="ThreadFullException">The thread has <see cref="AssistantQueueOptions.MaxPendingMessages"/> messages waiting. Nothing was stored.</exception>
     /// <exception cref="QueueUnavailableException">Redis could not be reached. Nothing was stored.</exception>
     /// <exception cref="EnqueueOutcomeUnknownException">The call was sent and its answer never came. Enqueueing again with the same message id is safe.</exception>
@@ -42,12 +43,21 @@ public interface IAssistantMessageQueue
 
     /// <summary>Follows a thread: first what is kept and newer than <paramref name="after"/>, then what happens from now on.</summary>
     /// <param name="threadId">The thread.</param>
-    /// <param name="after">The position of the last update seen; null follows from now on.</param>
+    /// <param name="after">The position of the last update seen; null follows from now on, and a run under way from its beginning.</param>
     /// <param name="cancellationToken">Ends the watching. It never stops a run.</param>
-    /// <returns>The updates, in their order, none of them twice, without end. A position that isn't in the kept history any more begins with the oldest that is kept.</returns>
+    /// <returns>The updates, in their order, none of them twice, without end. A position that isn't in the kept history any more begins with the oldest that is kept. What a run tells while it is under way (<see cref="TextDelta"/>, <see cref="ToolCalled"/>, <see cref="ToolAnswered"/>) is kept by its worker only, up to 64 kB and until it ends; after that the reply tells it all.</returns>
     /// <exception cref="ArgumentException"><paramref name="after"/> is not the position of an update.</exception>
     /// <exception cref="QueueUnavailableException">Redis could not be reached to begin with; once watching has begun, it goes on through outages.</exception>
     IAsyncEnumerable<ThreadUpdate> WatchThreadAsync(string threadId, string? after = null, CancellationToken cancellationToken = default);
+
+    /// <summary>Says that the thread's user is typing: a waiting thread waits for <see cref="AssistantQueueOptions.MessageDelay"/> from now on, at most until <see cref="AssistantQueueOptions.MaxMessageDelay"/> after its oldest message.</summary>
+    /// <remarks>Changes nothing when no message of the thread waits, or when it is due, running or pausing. Cheap enough to be called with every few keys.</remarks>
+    /// <param name="threadId">The thread.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>A task that completes when the thread is held back, or needn't be.</returns>
+    /// <exception cref="ArgumentException">The thread's id breaks a rule.</exception>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached.</exception>
+    Task NotifyTypingAsync(string threadId, CancellationToken cancellationToken = default);
 
     /// <summary>Counts the queue's messages and threads.</summary>
     /// <param name="cancellationToken">Ends the waiting.</param>

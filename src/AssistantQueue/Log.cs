@@ -67,6 +67,24 @@ internal static partial class Log
     [LoggerMessage(307, LogLevel.Error, "Thread '{ThreadId}': batch {BatchId} broke an assumption of the worker; it goes on when its lease ends.")]
     public static partial void BatchBroken(ILogger logger, string threadId, string batchId, Exception exception);
 
+    [LoggerMessage(308, LogLevel.Information, "Thread '{ThreadId}': tool call {CallId} ({Tool}) ended (error: {IsError}, {Characters} characters).")]
+    public static partial void ToolAnswered(ILogger logger, string threadId, string callId, string tool, bool isError, int characters);
+
+    [LoggerMessage(309, LogLevel.Error, "Thread '{ThreadId}': tool call {CallId} ({Tool}) failed; the model is told so.")]
+    public static partial void ToolFailed(ILogger logger, string threadId, string callId, string tool, Exception error);
+
+    [LoggerMessage(310, LogLevel.Error, "Thread '{ThreadId}': tool call {CallId} ({Tool}) did not answer within {Time}; the model is told so.")]
+    public static partial void ToolTimedOut(ILogger logger, string threadId, string callId, string tool, TimeSpan time);
+
+    [LoggerMessage(311, LogLevel.Debug, "Thread '{ThreadId}': a live update was not published; watchers ask for it again.")]
+    public static partial void LiveNotPublished(ILogger logger, string threadId, Exception error);
+
+    [LoggerMessage(312, LogLevel.Information, "Thread '{ThreadId}': the run of batch {BatchId} was interrupted by a newer message ({Interruptions}); the next run answers both.")]
+    public static partial void RunInterrupted(ILogger logger, string threadId, string batchId, int interruptions);
+
+    [LoggerMessage(313, LogLevel.Information, "Thread '{ThreadId}': {Messages} newer message(s) joined the run of batch {BatchId}.")]
+    public static partial void MessagesJoined(ILogger logger, string threadId, string batchId, int messages);
+
     // 4xx: finish
 
     [LoggerMessage(400, LogLevel.Information, "Thread '{ThreadId}': batch {BatchId} ({Messages} message(s)) was answered at attempt {Attempt} after {Duration}.")]

@@ -62,3 +62,78 @@ public sealed record BatchFailed : ThreadUpdate
     /// <summary>Gets the failed batch.</summary>
     public required FailedBatch Failure { get; init; }
 }
+
+/// <summary>More of a reply's text, as the model writes it. Told only while the run is under way; what is kept of a reply is <see cref="BatchReplied"/>.</summary>
+public sealed record TextDelta : ThreadUpdate
+{
+    /// <summary>Gets the batch.</summary>
+    public required string BatchId { get; init; }
+
+    /// <summary>Gets where the text begins in the run's text so far, in characters. Zero again when another attempt begins (<see cref="BatchStarted"/>).</summary>
+    public required int Offset { get; init; }
+
+    /// <summary>Gets what is new.</summary>
+    public required string Text { get; init; }
+}
+
+/// <summary>The run told more than is kept for watchers that come late (64 kB): what is between the last update and the next one is missing, and comes with the reply.</summary>
+public sealed record UpdatesSkipped : ThreadUpdate
+{
+    /// <summary>Gets the batch.</summary>
+    public required string BatchId { get; init; }
+}
+
+/// <summary>The model asked for a tool, and it is being called.</summary>
+public sealed record ToolCalled : ThreadUpdate
+{
+    /// <summary>Gets the batch.</summary>
+    public required string BatchId { get; init; }
+
+    /// <summary>Gets the call's id.</summary>
+    public required string CallId { get; init; }
+
+    /// <summary>Gets the tool's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Gets the arguments: a JSON object.</summary>
+    public string? Arguments { get; init; }
+}
+
+/// <summary>A tool call ended.</summary>
+public sealed record ToolAnswered : ThreadUpdate
+{
+    /// <summary>Gets the batch.</summary>
+    public required string BatchId { get; init; }
+
+    /// <summary>Gets the call's id.</summary>
+    public required string CallId { get; init; }
+
+    /// <summary>Gets the tool's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Gets a value indicating whether it failed.</summary>
+    public required bool IsError { get; init; }
+}
+
+/// <summary>Tool calls wait for approval; the batch rests until each is decided with <see cref="IAssistantQueueAdmin.ApproveAsync"/> or <see cref="IAssistantQueueAdmin.RejectAsync"/>.</summary>
+public sealed record ApprovalRequested : ThreadUpdate
+{
+    /// <summary>Gets the batch.</summary>
+    public required string BatchId { get; init; }
+
+    /// <summary>Gets the calls that wait.</summary>
+    public required IReadOnlyList<ToolCalled> Calls { get; init; }
+}
+
+/// <summary>A newer message interrupted the run. Its messages are answered by the next run, together with the newer ones.</summary>
+public sealed record BatchInterrupted : ThreadUpdate
+{
+    /// <summary>Gets the batch.</summary>
+    public required string BatchId { get; init; }
+
+    /// <summary>Gets the sequence number of the first message concerned.</summary>
+    public required long FirstSequence { get; init; }
+
+    /// <summary>Gets the sequence number of the last message concerned.</summary>
+    public required long LastSequence { get; init; }
+}

@@ -6,8 +6,8 @@ using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.Admin;
 
-/// <summary>The operator's view of the failed store.</summary>
-internal sealed class AssistantQueueAdmin(IFailedStore failed) : IAssistantQueueAdmin
+/// <summary>What an operator does with failed batches and with tool calls that wait for approval.</summary>
+internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals approvals) : IAssistantQueueAdmin
 {
     public async IAsyncEnumerable<FailedBatch> ListFailedAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -77,6 +77,12 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed) : IAssistantQueue
         messages[at] = messages[at] with { Body = JsonSerializer.Serialize(edited, StoreJson.Message) };
         Check(await failed.EditAsync(entry, messages, cancellationToken), entry);
     }
+
+    public Task ApproveAsync(string threadId, string callId, CancellationToken cancellationToken = default) =>
+        approvals.DecideAsync(threadId, callId, new ToolDecision(IsApproved: true, ""), cancellationToken);
+
+    public Task RejectAsync(string threadId, string callId, string? reason = null, CancellationToken cancellationToken = default) =>
+        approvals.DecideAsync(threadId, callId, new ToolDecision(IsApproved: false, reason ?? ""), cancellationToken);
 
     private async Task<FailedEntry> FindAsync(string batchId, CancellationToken cancellationToken)
     {

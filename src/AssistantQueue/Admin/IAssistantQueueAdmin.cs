@@ -43,6 +43,24 @@ public interface IAssistantQueueAdmin
     /// <exception cref="FailedBatchNotFoundException">The batch isn't in the failed store.</exception>
     /// <exception cref="InvalidOperationException">The API has the message already, or may have it; a change here could no longer reach it.</exception>
     Task EditFailedAsync(string batchId, string messageId, string text, CancellationToken cancellationToken = default);
+
+    /// <summary>Lets a tool call that waits for approval (see <see cref="Microsoft.Extensions.AI.ApprovalRequiredAIFunction"/>) be made. Approving again changes nothing.</summary>
+    /// <param name="threadId">The thread.</param>
+    /// <param name="callId">The call, as told by <see cref="ApprovalRequested"/>.</param>
+    /// <param name="cancellationToken">Ends the waiting; it may be approved nevertheless.</param>
+    /// <returns>A task that completes when the decision is stored; the run goes on as soon as a worker has a free slot.</returns>
+    /// <exception cref="ToolCallNotFoundException">The thread's batch has no such call that waits, or it was decided differently.</exception>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached.</exception>
+    Task ApproveAsync(string threadId, string callId, CancellationToken cancellationToken = default);
+
+    /// <summary>Refuses a tool call that waits for approval; the model is told so, and the run goes on.</summary>
+    /// <param name="threadId">The thread.</param>
+    /// <param name="callId">The call, as told by <see cref="ApprovalRequested"/>.</param>
+    /// <param name="reason">What the model is told; null tells it only that the call was rejected.</param>
+    /// <param name="cancellationToken">Ends the waiting; it may be rejected nevertheless.</param>
+    /// <returns>A task that completes when the decision is stored.</returns>
+    /// <inheritdoc cref="ApproveAsync" path="/exception"/>
+    Task RejectAsync(string threadId, string callId, string? reason = null, CancellationToken cancellationToken = default);
 }
 
 /// <summary>A failed batch with its messages.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using AssistantQueue;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -119,6 +120,32 @@ public static class AssistantQueueBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(onRetrying);
         return builder.Add(services => new FunctionReplyHandler(services) { Retrying = onRetrying });
+    }
+
+    /// <summary>Lets the model call a function: made with <c>AIFunctionFactory.Create</c>, or of the app's own. Calls get the services of a scope of their own in <see cref="AIFunctionArguments.Services"/>, and the call's id with <see cref="ToolCallExtensions.GetToolCall"/>.</summary>
+    /// <remarks>Wrap it in <see cref="ApprovalRequiredAIFunction"/> when somebody has to approve each call (<see cref="IAssistantQueueAdmin.ApproveAsync"/>). A call can be made twice when a worker dies in the middle of it.</remarks>
+    /// <param name="builder">The queue's builder.</param>
+    /// <param name="tool">The function; its name has 1 to 64 letters, digits, underscores and hyphens, and no other tool of the queue has it.</param>
+    /// <returns>The same builder.</returns>
+    public static IAssistantQueueBuilder AddTool(this IAssistantQueueBuilder builder, AIFunction tool)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(tool);
+        builder.Services.AddKeyedSingleton(builder.Name, tool);
+        return builder;
+    }
+
+    /// <summary>Lets the model call a function that is made when the worker starts.</summary>
+    /// <param name="builder">The queue's builder.</param>
+    /// <param name="create">Makes the function; called once.</param>
+    /// <returns>The same builder.</returns>
+    /// <inheritdoc cref="AddTool(IAssistantQueueBuilder, AIFunction)" path="/remarks"/>
+    public static IAssistantQueueBuilder AddTool(this IAssistantQueueBuilder builder, Func<IServiceProvider, AIFunction> create)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(create);
+        builder.Services.AddKeyedSingleton(builder.Name, (services, _) => create(services));
+        return builder;
     }
 
     private static IAssistantQueueBuilder Add(this IAssistantQueueBuilder builder, Func<IServiceProvider, IAssistantReplyHandler> create)

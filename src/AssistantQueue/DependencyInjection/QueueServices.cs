@@ -4,9 +4,11 @@ using AssistantQueue.Deliver;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Enqueue;
 using AssistantQueue.Redis;
+using AssistantQueue.Run;
 using AssistantQueue.Store;
 using AssistantQueue.Watch;
 using AssistantQueue.Worker;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -32,7 +34,7 @@ internal static class QueueServices
         services.AddKeyedSingleton<IQueueStore>(name, (s, _) => new RedisQueueStore(
             s.GetRequiredKeyedService<RedisConnection>(name), Settings(s, name), Clock(s), () => RedisServices.ConnectApart(s, name)));
         services.AddKeyedSingleton<IAssistantMessageQueue>(name, (s, _) => CreateQueue(s, name));
-        services.AddKeyedSingleton<IAssistantQueueAdmin>(name, (s, _) => new AssistantQueueAdmin(s.GetRequiredKeyedService<IQueueStore>(name).Failed));
+        services.AddKeyedSingleton<IAssistantQueueAdmin>(name, (s, _) => CreateAdmin(s.GetRequiredKeyedService<IQueueStore>(name)));
         if (name.Length == 0)
         {
             services.AddSingleton(s => s.GetRequiredKeyedService<IAssistantQueueAdmin>(name));
@@ -53,6 +55,8 @@ internal static class QueueServices
             name,
             services.GetRequiredKeyedService<IQueueStore>(name),
             services.GetRequiredKeyedService<IAssistantBackend>(name),
+            new ToolSet(name, services.GetKeyedServices<AIFunction>(name)),
+            new ToolCaller(services.GetRequiredService<IServiceScopeFactory>(), Clock(services), loggers.CreateLogger("AssistantQueue.Tools")),
             Settings(services, name),
             dispatcher,
             services.GetRequiredKeyedService<QueueMetrics>(name),
@@ -73,8 +77,17 @@ internal static class QueueServices
             Settings(services, name),
             new ReplyWaiter(store, subscriptions, time),
             new ThreadWatcher(store, subscriptions, time, services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue.Watch")),
-            services.GetRequiredKeyedService<QueueMetrics>(name));
+            services.GetRequiredKeyedService<QueueMetrics>(name),
+            ContentFault(services, name));
     }
+
+    // Only where the backend is registered: a producer needs none. Made at the first message with content parts.
+    private static Func<IReadOnlyList<AIContent>, string?>? ContentFault(IServiceProvider services, string name) =>
+        services.GetRequiredService<IServiceProviderIsKeyedService>().IsKeyedService(typeof(IAssistantBackend), name)
+            ? contents => services.GetRequiredKeyedService<IAssistantBackend>(name).FindContentFault(contents)
+            : null;
+
+    private static AssistantQueueAdmin CreateAdmin(IQueueStore store) => new(store.Failed, new ToolApprovals(store));
 
     private static Func<AssistantQueueOptions> Settings(IServiceProvider services, string name)
     {

@@ -15,11 +15,13 @@ internal sealed class QueueMetrics : IDisposable
     private readonly Counter<long> _failed;
     private readonly Counter<long> _retried;
     private readonly Counter<long> _released;
+    private readonly Counter<long> _interrupted;
     private readonly Counter<long> _leasesLost;
     private readonly Counter<long> _deaths;
     private readonly Counter<long> _delivered;
     private readonly Counter<long> _deliveriesFailed;
     private readonly Histogram<double> _runSeconds;
+    private readonly Histogram<double> _toolSeconds;
 
     public QueueMetrics(string queueName, IMeterFactory? meters = null)
     {
@@ -31,11 +33,13 @@ internal sealed class QueueMetrics : IDisposable
         _failed = _meter.CreateCounter<long>("assistantqueue.runs.failed", "{run}", "Batches given up, by kind.");
         _retried = _meter.CreateCounter<long>("assistantqueue.runs.retried", "{run}", "Attempts that failed and will be repeated.");
         _released = _meter.CreateCounter<long>("assistantqueue.runs.released", "{run}", "Threads given back without counting an attempt.");
+        _interrupted = _meter.CreateCounter<long>("assistantqueue.runs.interrupted", "{run}", "Runs cancelled because of a newer message.");
         _leasesLost = _meter.CreateCounter<long>("assistantqueue.leases.lost", "{lease}", "Leases that somebody else has now.");
         _deaths = _meter.CreateCounter<long>("assistantqueue.batches.suspect", "{batch}", "Batches claimed whose earlier owner died.");
         _delivered = _meter.CreateCounter<long>("assistantqueue.deliveries.closed", "{delivery}", "Replies and failures that all handlers took.");
         _deliveriesFailed = _meter.CreateCounter<long>("assistantqueue.deliveries.failed", "{delivery}", "Tries of a delivery that a handler refused.");
         _runSeconds = _meter.CreateHistogram<double>("assistantqueue.run.duration", "s", "From a run's start to its reply.");
+        _toolSeconds = _meter.CreateHistogram<double>("assistantqueue.tool.duration", "s", "Tool calls, by tool and whether they failed.");
     }
 
     public void Enqueued(int messages) => _enqueued.Add(messages, _queue);
@@ -55,11 +59,16 @@ internal sealed class QueueMetrics : IDisposable
         _runSeconds.Record(duration.TotalSeconds, _queue);
     }
 
+    public void ToolCalled(string tool, bool isError, TimeSpan duration) =>
+        _toolSeconds.Record(duration.TotalSeconds, _queue, new("tool", tool), new("error", isError));
+
     public void Failed(FailureKind kind) => _failed.Add(1, _queue, new("kind", kind.ToString()));
 
     public void Retried() => _retried.Add(1, _queue);
 
     public void Released(string reason) => _released.Add(1, _queue, new("reason", reason));
+
+    public void Interrupted() => _interrupted.Add(1, _queue);
 
     public void LeaseLost() => _leasesLost.Add(1, _queue);
 

@@ -1,6 +1,7 @@
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Store;
 using AssistantQueue.Watch;
+using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.Enqueue;
 
@@ -11,28 +12,29 @@ internal sealed class AssistantMessageQueue(
     Func<AssistantQueueOptions> options,
     ReplyWaiter waiter,
     ThreadWatcher watcher,
-    QueueMetrics metrics) : IAssistantMessageQueue
+    QueueMetrics metrics,
+    Func<IReadOnlyList<AIContent>, string?>? contentFault = null) : IAssistantMessageQueue
 {
     public async Task<MessageReceipt> AddMessageToThreadAsync(string threadId, string message, string? instructions = null, CancellationToken cancellationToken = default)
     {
         MessageRules.CheckThreadId(threadId, nameof(threadId));
         MessageRules.CheckText(message, nameof(message));
         MessageRules.CheckInstructions(instructions, nameof(instructions));
-        var receipts = await StoreAsync(EnqueuePlan.Of([new() { ThreadId = threadId, Text = message, Instructions = instructions }], nameof(message)), cancellationToken);
+        var receipts = await StoreAsync(Plan([new() { ThreadId = threadId, Text = message, Instructions = instructions }], nameof(message)), cancellationToken);
         return receipts[0];
     }
 
     public async Task<MessageReceipt> EnqueueAsync(AssistantMessage message, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);
-        var receipts = await StoreAsync(EnqueuePlan.Of([message], nameof(message)), cancellationToken);
+        var receipts = await StoreAsync(Plan([message], nameof(message)), cancellationToken);
         return receipts[0];
     }
 
     public async Task<IReadOnlyList<MessageReceipt>> EnqueueAsync(IReadOnlyList<AssistantMessage> messages, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        return await StoreAsync(EnqueuePlan.Of(messages, nameof(messages)), cancellationToken);
+        return await StoreAsync(Plan(messages, nameof(messages)), cancellationToken);
     }
 
     public Task<AssistantReply> WaitForReplyAsync(MessageReceipt receipt, CancellationToken cancellationToken = default)
@@ -50,6 +52,19 @@ internal sealed class AssistantMessageQueue(
         return watcher.WatchAsync(threadId, ThreadUpdates.ParsePosition(after, nameof(after)), cancellationToken);
     }
 
+    public async Task NotifyTypingAsync(string threadId, CancellationToken cancellationToken = default)
+    {
+        MessageRules.CheckThreadId(threadId, nameof(threadId));
+        try
+        {
+            await store.HoldBackAsync(threadId, cancellationToken);
+        }
+        catch (StoreUnavailableException e)
+        {
+            throw new QueueUnavailableException(e.Message, e);
+        }
+    }
+
     public async Task<QueueStatus> GetQueueStatusAsync(CancellationToken cancellationToken = default)
     {
         try
@@ -61,6 +76,8 @@ internal sealed class AssistantMessageQueue(
             throw new QueueUnavailableException(e.Message, e);
         }
     }
+
+    private EnqueuePlan Plan(IReadOnlyList<AssistantMessage> messages, string parameter) => EnqueuePlan.Of(messages, parameter, options(), contentFault);
 
     private async Task<MessageReceipt[]> StoreAsync(EnqueuePlan plan, CancellationToken cancellationToken)
     {
@@ -86,6 +103,8 @@ internal sealed class AssistantMessageQueue(
             case EnqueueStatus.Stored:
                 metrics.Enqueued(outcome.Receipts.Count(r => !r.IsDuplicate));
                 return outcome;
+            case EnqueueStatus.Busy:
+                throw new ThreadBusyException(unit.ThreadId);
             case EnqueueStatus.ThreadFull:
                 throw new ThreadFullException(unit.ThreadId, options().MaxPendingMessages);
             default:

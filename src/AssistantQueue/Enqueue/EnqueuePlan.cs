@@ -15,7 +15,7 @@ internal sealed class EnqueuePlan
     public IReadOnlyList<EnqueueUnit> Units { get; }
 
     /// <exception cref="ArgumentException">A message breaks a rule.</exception>
-    public static EnqueuePlan Of(IReadOnlyList<AssistantMessage> messages, string parameter)
+    public static EnqueuePlan Of(IReadOnlyList<AssistantMessage> messages, string parameter, AssistantQueueOptions options, Func<IReadOnlyList<AIContent>, string?>? contentFault = null)
     {
         var units = new List<(string ThreadId, List<NewMessage> Messages)>();
         var unitOf = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -25,6 +25,7 @@ internal sealed class EnqueuePlan
         {
             var message = messages[i] ?? throw new ArgumentException($"Message {i} is null. Nothing was stored.", parameter);
             MessageRules.Check(message, parameter);
+            MessageRules.CheckForBackend(message, contentFault, parameter);
             if (!unitOf.TryGetValue(message.ThreadId, out var unit))
             {
                 unitOf[message.ThreadId] = unit = units.Count;
@@ -38,7 +39,7 @@ internal sealed class EnqueuePlan
                 continue;
             }
 
-            var converted = Convert(message, parameter);
+            var converted = Convert(message, parameter, options);
             known[(unit, converted.MessageId)] = inUnit.Count;
             places[i] = new(unit, inUnit.Count, IsRepeated: false);
             inUnit.Add(converted);
@@ -64,18 +65,20 @@ internal sealed class EnqueuePlan
             };
         })];
 
-    private static NewMessage Convert(AssistantMessage message, string parameter)
+    private static NewMessage Convert(AssistantMessage message, string parameter, AssistantQueueOptions options)
     {
+        var whenBusy = message.WhenBusy ?? options.WhenBusy;
         var id = message.MessageId ?? $"msg_{Guid.CreateVersion7():N}";
         var stored = new StoredMessage
         {
+            Busy = whenBusy == BusyAction.Steer ? "steer" : null,
             MessageId = id,
             Text = message.Text,
             Contents = message.Contents is { } contents ? [.. contents] : null,
             Instructions = string.IsNullOrWhiteSpace(message.Instructions) ? null : message.Instructions,
             Metadata = message.Metadata is { Count: > 0 } pairs ? new Dictionary<string, string>(pairs, StringComparer.Ordinal) : null,
         };
-        return new NewMessage(id, IsDeduplicated: message.MessageId is not null, Serialize(stored, parameter), Characters(message), message.Delay, message.Flush);
+        return new NewMessage(id, IsDeduplicated: message.MessageId is not null, Serialize(stored, parameter), Characters(message), message.Delay, message.Flush || options.FlushWhen?.Invoke(TextOf(message)) == true, whenBusy);
     }
 
     private static string Serialize(StoredMessage message, string parameter)
@@ -93,6 +96,9 @@ internal sealed class EnqueuePlan
     // Texts only: the limit is there for the model's input, and a picture must not part a caption from its question.
     private static int Characters(AssistantMessage message) =>
         message.Text?.Length ?? message.Contents!.OfType<TextContent>().Sum(part => part.Text?.Length ?? 0);
+
+    private static string TextOf(AssistantMessage message) =>
+        message.Text ?? string.Join("\n\n", message.Contents!.OfType<TextContent>().Select(part => part.Text));
 
     private readonly record struct Place(int Unit, int Index, bool IsRepeated);
 }

@@ -30,6 +30,17 @@ internal static class MessageRules
         CheckInstructions(message.Instructions, parameter);
         CheckDelay(message.Delay, parameter);
         CheckMetadata(message.Metadata, parameter);
+        Rule(message.WhenBusy is null || Enum.IsDefined(message.WhenBusy.Value), $"WhenBusy must be {string.Join(", ", Enum.GetNames<BusyAction>())}; it is {message.WhenBusy}", parameter);
+    }
+
+    /// <summary>Asks the backend, where it is in this process, whether it can take the message's parts.</summary>
+    /// <exception cref="ArgumentException">It can't.</exception>
+    public static void CheckForBackend(AssistantMessage message, Func<IReadOnlyList<AIContent>, string?>? fault, string parameter)
+    {
+        if (message.Contents is { } contents && fault?.Invoke([.. contents]) is { } rule)
+        {
+            throw new ArgumentException($"{rule}. Nothing was stored.", parameter);
+        }
     }
 
     public static void CheckThreadId(string? threadId, string parameter) => CheckId("ThreadId", threadId, parameter);

@@ -74,6 +74,14 @@ internal sealed class FinishStep
                     var isPosted = stopped.Run is { } run ? NextJournal.IsPostedIn(run.Journal) : batch.Journal is not null;
                     await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, stopped.Journal, isPosted), "stop");
                     break;
+                case RunAwaitsApproval waiting:
+                    await AwaitApprovalAsync(batch, held, waiting);
+                    break;
+                case RunInterrupted interrupted:
+                    // Not sealed: the newer messages join, also those that the API has; the journal says which those are.
+                    var rest = JsonSerializer.Serialize(interrupted.Run.Journal, StoreJson.Journal);
+                    await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, rest, IsPosted: false, ReleaseHold.Interrupted), "interrupt");
+                    break;
                 case RunLeaseEnded:
                     if (held.IsLost)
                     {
@@ -96,7 +104,7 @@ internal sealed class FinishStep
                         Log.NewerVersion(_log, batch.Lease.ThreadId, tooNew.Version);
                     }
 
-                    await ReleaseAsync(batch, held, new ReleaseWrite(NewerVersionPause, null, IsPosted: true, Hold: true), "version");
+                    await ReleaseAsync(batch, held, new ReleaseWrite(NewerVersionPause, null, IsPosted: true, ReleaseHold.NewerVersion), "version");
                     break;
             }
         }
@@ -138,6 +146,19 @@ internal sealed class FinishStep
                 ReportLost(batch, held);
                 break;
         }
+    }
+
+    // The time that a run has begins anew: nobody can say how long a person thinks.
+    private Task AwaitApprovalAsync(ClaimedBatch batch, HeldLease held, RunAwaitsApproval waiting)
+    {
+        waiting.Run.Journal.StartedAt = default;
+        var write = new ReleaseWrite(
+            _options().Tools.ApprovalTimeout,
+            JsonSerializer.Serialize(waiting.Run.Journal, StoreJson.Journal),
+            IsPosted: true,
+            ReleaseHold.Approval,
+            waiting.KnownDecisions);
+        return ReleaseAsync(batch, held, write, "approval");
     }
 
     /// <returns>Whether the backend's pause was told what the run means for it.</returns>

@@ -14,6 +14,8 @@ internal sealed class HeldLease
     private TaskCompletionSource _changed = NewSignal();
     private long _provenAt;
     private bool _lost;
+    private RunWish _wish;
+    private Action? _onWish;
 
     public HeldLease(Lease lease, TimeProvider time, Func<TimeSpan> lockDuration)
     {
@@ -77,6 +79,61 @@ internal sealed class HeldLease
             _provenAt = Math.Max(_provenAt, sentAt);
             _changed.TrySetResult();
             _changed = NewSignal();
+        }
+    }
+
+    /// <summary>Gets what newer messages want of the run under this lease.</summary>
+    public RunWish Wish
+    {
+        get
+        {
+            lock (_sync)
+            {
+                return _wish;
+            }
+        }
+    }
+
+    /// <summary>Newer messages want something of the run.</summary>
+    public void Wants(RunWish wish)
+    {
+        Action? tell;
+        lock (_sync)
+        {
+            if ((_wish | wish) == _wish)
+            {
+                return;
+            }
+
+            _wish |= wish;
+            tell = _onWish;
+        }
+
+        tell?.Invoke();
+    }
+
+    /// <summary>The run did what was wanted, or can't.</summary>
+    public void Granted(RunWish wish)
+    {
+        lock (_sync)
+        {
+            _wish &= ~wish;
+        }
+    }
+
+    /// <summary>Calls back, quickly and on any thread, when newer messages want something; also at once when they do already.</summary>
+    public void OnWish(Action callback)
+    {
+        bool isTime;
+        lock (_sync)
+        {
+            _onWish = callback;
+            isTime = _wish != RunWish.None;
+        }
+
+        if (isTime)
+        {
+            callback();
         }
     }
 

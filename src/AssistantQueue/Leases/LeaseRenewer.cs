@@ -73,6 +73,18 @@ internal sealed class LeaseRenewer : IDisposable
         }
     }
 
+    /// <summary>Tells a run what newer messages want of it; nothing when it has ended, or belongs to another owner.</summary>
+    public void Wants(string threadId, long fence, RunWish wish)
+    {
+        HeldLease? held;
+        lock (_sync)
+        {
+            held = _held.FirstOrDefault(lease => lease.Lease.Fence == fence && lease.Lease.ThreadId == threadId);
+        }
+
+        held?.Wants(wish);
+    }
+
     /// <summary>Renews everything once.</summary>
     /// <returns>How long until the next time: a third of the lease, or soon when the store did not answer.</returns>
     internal TimeSpan Round()
@@ -87,10 +99,11 @@ internal sealed class LeaseRenewer : IDisposable
         var answers = Ask(held);
         for (var i = 0; i < held.Length; i++)
         {
-            switch (answers is null ? RenewAnswer.Unknown : answers[i])
+            switch (answers is null ? RenewAnswer.Unknown : answers[i].Answer)
             {
                 case RenewAnswer.Renewed:
                     held[i].Renewed(sentAt);
+                    held[i].Wants(answers![i].Wish);
                     break;
                 case RenewAnswer.Lost:
                     EndLost(held[i]);
@@ -101,7 +114,7 @@ internal sealed class LeaseRenewer : IDisposable
         ScheduleCutOff();
         var third = _options().LockDuration / 3;
         var soon = TimeSpan.FromMilliseconds(Math.Clamp(third.TotalMilliseconds / 5, 50, 1000));
-        return answers is null || answers.Contains(RenewAnswer.Unknown) ? soon : third;
+        return answers is null || answers.Any(a => a.Answer == RenewAnswer.Unknown) ? soon : third;
     }
 
     public void Dispose()
@@ -115,7 +128,7 @@ internal sealed class LeaseRenewer : IDisposable
         _cutOff.Dispose();
     }
 
-    private IReadOnlyList<RenewAnswer>? Ask(HeldLease[] held)
+    private IReadOnlyList<Renewal>? Ask(HeldLease[] held)
     {
         try
         {

@@ -91,6 +91,23 @@ public sealed class AssistantQueueOptions
     /// <value>The default is <see cref="MessageCombination.SeparateMessages"/>.</value>
     public MessageCombination Combine { get; set; } = MessageCombination.SeparateMessages;
 
+    /// <summary>Gets or sets what a new message does when a run of its thread is under way; a message can have its own (<see cref="AssistantMessage.WhenBusy"/>).</summary>
+    /// <value>The default is <see cref="BusyAction.Collect"/>.</value>
+    public BusyAction WhenBusy { get; set; } = BusyAction.Collect;
+
+    /// <summary>Gets or sets how often newer messages may interrupt one batch; after that they wait.</summary>
+    /// <remarks>Zero to 100. Too small: people read answers to what they have taken back. Too large: who keeps typing is never answered, and cancelled runs are paid for.</remarks>
+    /// <value>The default is 3.</value>
+    public int MaxInterruptions { get; set; } = 3;
+
+    /// <summary>Gets or sets a rule that says by a message's text whether its thread's waiting messages are due at once, like <see cref="AssistantMessage.Flush"/>: for example a text that ends with a question mark.</summary>
+    /// <remarks>Set in code; called in the producer's process for each message, so it should be quick and must be thread-safe. What it throws is thrown to the caller, and nothing is stored.</remarks>
+    /// <value>The default is null: never.</value>
+    public Func<string, bool>? FlushWhen { get; set; }
+
+    /// <summary>Gets or sets how tool calls are made.</summary>
+    public ToolOptions Tools { get; set; } = new();
+
     /// <summary>Gets or sets how long a worker owns a thread without renewing.</summary>
     /// <remarks>3 seconds to 10 minutes; renewed at a third of it. Too small: a pause of the process or of Redis costs a run its thread. Too large: a dead worker's threads wait that long.</remarks>
     /// <value>The default is 30 seconds.</value>

@@ -26,6 +26,7 @@ internal sealed class AssistantQueueOptionsValidator(QueueRegistration registrat
         CheckRedis(faults, options);
         CheckWindow(faults, options);
         CheckRuns(faults, options);
+        CheckTools(faults, options);
         CheckKeeping(faults, options);
         return faults.All.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults.All);
     }
@@ -77,6 +78,8 @@ internal sealed class AssistantQueueOptionsValidator(QueueRegistration registrat
         faults.Range(nameof(o.Concurrency), o.Concurrency, 1, 10_000);
         faults.Check(o.DefaultInstructions is null or { Length: <= MaxInstructions }, nameof(o.DefaultInstructions), $"{SettingFaults.Number(o.DefaultInstructions?.Length ?? 0)} characters long", $"at most {SettingFaults.Number(MaxInstructions)} characters");
         faults.Defined(nameof(o.Combine), o.Combine);
+        faults.Defined(nameof(o.WhenBusy), o.WhenBusy);
+        faults.Range(nameof(o.MaxInterruptions), o.MaxInterruptions, 0, 100);
         faults.Range(nameof(o.LockDuration), o.LockDuration, TimeSpan.FromSeconds(3), TimeSpan.FromMinutes(10));
         faults.Range(nameof(o.RunTimeout), o.RunTimeout, Second, TimeSpan.FromDays(1));
         faults.Range(nameof(o.UnknownOutcomeWait), o.UnknownOutcomeWait, TimeSpan.Zero, TimeSpan.FromHours(1));
@@ -93,6 +96,20 @@ internal sealed class AssistantQueueOptionsValidator(QueueRegistration registrat
         faults.Range(Delay, backoff.Delay, TimeSpan.Zero, TimeSpan.FromDays(1));
         faults.Range(MaxDelay, backoff.MaxDelay, Moment, TimeSpan.FromDays(7));
         faults.AtLeast(MaxDelay, backoff.MaxDelay, Delay, backoff.Delay, "the longest pause can't be shorter than the first");
+    }
+
+    private static void CheckTools(SettingFaults faults, AssistantQueueOptions o)
+    {
+        if (o.Tools is not { } tools)
+        {
+            faults.Check(false, nameof(o.Tools), "null", "left out or filled in");
+            return;
+        }
+
+        faults.Range($"{nameof(o.Tools)}:{nameof(tools.MaxRounds)}", tools.MaxRounds, 1, 1_000);
+        faults.Range($"{nameof(o.Tools)}:{nameof(tools.MaxParallelCalls)}", tools.MaxParallelCalls, 1, 100);
+        faults.Range($"{nameof(o.Tools)}:{nameof(tools.CallTimeout)}", tools.CallTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromDays(1));
+        faults.Range($"{nameof(o.Tools)}:{nameof(tools.ApprovalTimeout)}", tools.ApprovalTimeout, Second, Month);
     }
 
     private static void CheckKeeping(SettingFaults faults, AssistantQueueOptions o)

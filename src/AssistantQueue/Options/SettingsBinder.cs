@@ -7,9 +7,10 @@ namespace AssistantQueue;
 internal static class SettingsBinder
 {
     private static readonly Dictionary<string, Type> Settings = typeof(AssistantQueueOptions).GetProperties()
-        .Where(p => p.PropertyType != typeof(BackoffOptions))
+        .Where(p => p.PropertyType != typeof(BackoffOptions) && p.PropertyType != typeof(ToolOptions) && p.Name != nameof(AssistantQueueOptions.FlushWhen))
         .Select(p => (p.Name, p.PropertyType))
         .Concat(typeof(BackoffOptions).GetProperties().Select(p => ($"{nameof(AssistantQueueOptions.Backoff)}:{p.Name}", p.PropertyType)))
+        .Concat(typeof(ToolOptions).GetProperties().Select(p => ($"{nameof(AssistantQueueOptions.Tools)}:{p.Name}", p.PropertyType)))
         .ToDictionary(p => p.Item1, p => Nullable.GetUnderlyingType(p.Item2) ?? p.Item2, StringComparer.OrdinalIgnoreCase);
 
     public static void Bind(IConfiguration section, AssistantQueueOptions options)

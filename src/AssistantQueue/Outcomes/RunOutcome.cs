@@ -30,3 +30,11 @@ internal sealed record RunUnreadable(string Error) : RunOutcome;
 
 /// <summary>What is stored was written by a newer version of the library; it was not run.</summary>
 internal sealed record RunTooNew(int Version) : RunOutcome;
+
+/// <summary>Tool calls wait for approval; the run is given back until somebody decides.</summary>
+/// <param name="Run">The run; its journal holds the calls.</param>
+/// <param name="KnownDecisions">How many decisions it knew.</param>
+internal sealed record RunAwaitsApproval(BatchRun Run, int KnownDecisions) : RunOutcome;
+
+/// <summary>A newer message interrupted the run, which has ended at the API; its messages are answered by the next run together with the newer ones.</summary>
+internal sealed record RunInterrupted(BatchRun Run) : RunOutcome;

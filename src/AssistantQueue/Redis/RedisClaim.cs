@@ -36,7 +36,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
             (string[])result[5]!);
     }
 
-    public IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+    public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
     {
         var arguments = new List<RedisValue>(4 + (3 * leases.Count))
         {
@@ -52,13 +52,23 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         try
         {
             var answers = (string[])caller.Call(RedisScript.Renew, partition, [.. arguments])!;
-            return [.. answers.Select(a => a == "1" ? RenewAnswer.Renewed : RenewAnswer.Lost)];
+            return [.. answers.Select(a => a[0] == '1' ? new Renewal(RenewAnswer.Renewed, Wish(a)) : RenewAnswer.Lost)];
         }
         catch (StoreUnavailableException)
         {
             // The owner counts on: it stops by its own clock when this lasts too long.
-            return [.. leases.Select(_ => RenewAnswer.Unknown)];
+            return [.. leases.Select(_ => (Renewal)RenewAnswer.Unknown)];
         }
+    }
+
+    public async Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken)
+    {
+        var lines = (RedisValue[])(await caller.CallAsync(
+            RedisScript.Join,
+            lease.Partition,
+            [RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, has, options().MaxBatchMessages],
+            cancellationToken))!;
+        return (string?)lines[0] == "1" ? [.. lines.Skip(1).Select(RedisEntry.Parse)] : null;
     }
 
     public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) =>
@@ -79,7 +89,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         var attempts = ((string)batch[6]!).Split([' ', ':'], StringSplitOptions.RemoveEmptyEntries);
         var errors = (string)batch[10]!;
         var journal = (string)batch[9]!;
-        var conversation = (string[])batch[11]!;
+        var conversation = (string[])batch[13]!;
         return new ClaimedBatch
         {
             Lease = new Lease(thread, request.Partition, request.WorkerId, (long)batch[1], (string)batch[2]!, sentAt),
@@ -91,10 +101,15 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
             IsTakeover = (string?)batch[8] == "1",
             Entries = entries,
             Journal = journal.Length == 0 ? null : journal,
+            Decisions = RedisApproval.Parse((string)batch[11]!),
+            Wish = Wish((string)batch[12]!),
             Errors = errors.Length == 0 ? [] : errors.Split('\n'),
             Conversation = conversation.Chunk(2).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal),
         };
     }
+
+    private static RunWish Wish(string letters) =>
+        (letters.Contains('I') ? RunWish.Interrupt : RunWish.None) | (letters.Contains('S') ? RunWish.Join : RunWish.None);
 
     private static TimeSpan? After(RedisResult milliseconds) => (long)milliseconds is var ms and >= 0 ? TimeSpan.FromMilliseconds(ms) : null;
 }

@@ -29,6 +29,16 @@ internal sealed class RedisEnqueue
     public Task<EnqueueOutcome> EnqueueAsync(int partition, EnqueueUnit unit, CancellationToken cancellationToken) =>
         _groups[partition].AddAsync(unit, unit.Messages.Sum(m => m.Body.Length), cancellationToken);
 
+    public async Task HoldBackAsync(int partition, string threadId, CancellationToken cancellationToken)
+    {
+        var options = _options();
+        await _caller.CallAsync(
+            RedisScript.Typing,
+            partition,
+            [RedisValue.EmptyString, threadId, Milliseconds(options.MessageDelay), Milliseconds(options.MaxMessageDelay)],
+            cancellationToken);
+    }
+
     private async Task<IReadOnlyList<EnqueueOutcome>> SendAsync(int partition, IReadOnlyList<GroupCommit<EnqueueUnit, EnqueueOutcome>.Entry> entries)
     {
         var units = entries.Select(e => e.Item).ToList();
@@ -61,7 +71,7 @@ internal sealed class RedisEnqueue
 
     private static RedisValue[] Arguments(List<EnqueueUnit> units, AssistantQueueOptions options)
     {
-        var arguments = new List<RedisValue>(HeadArguments + units.Sum(u => 2 + (6 * u.Messages.Count)))
+        var arguments = new List<RedisValue>(HeadArguments + units.Sum(u => 2 + (7 * u.Messages.Count)))
         {
             RedisValue.EmptyString,
             Guid.NewGuid().ToString("N"),
@@ -85,6 +95,7 @@ internal sealed class RedisEnqueue
                 arguments.Add(message.IsDeduplicated ? "1" : "0");
                 arguments.Add(message.Delay is { } delay ? Milliseconds(delay) : RedisValue.EmptyString);
                 arguments.Add(message.Flush ? "1" : "0");
+                arguments.Add(Letter(message.WhenBusy));
                 arguments.Add(message.Characters);
                 arguments.Add(message.Body);
             }
@@ -100,6 +111,7 @@ internal sealed class RedisEnqueue
         {
             "F" => new EnqueueOutcome(EnqueueStatus.ThreadFull, []),
             "C" => new EnqueueOutcome(EnqueueStatus.Corrupt, []),
+            "B" => new EnqueueOutcome(EnqueueStatus.Busy, []),
             var stored => new EnqueueOutcome(EnqueueStatus.Stored, [.. stored[2..].Split(' ').Select(Receipt)]),
         })];
     }
@@ -114,6 +126,14 @@ internal sealed class RedisEnqueue
             due == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(due),
             parts[2] == "1");
     }
+
+    private static string Letter(BusyAction action) => action switch
+    {
+        BusyAction.Interrupt => "I",
+        BusyAction.Reject => "R",
+        BusyAction.Steer => "S",
+        _ => "C",
+    };
 
     private static long Milliseconds(TimeSpan span) => (long)span.TotalMilliseconds;
 }

@@ -49,7 +49,7 @@ internal sealed class RedisFinish
         FinishAsync(
             RedisScript.Release,
             lease,
-            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", write.Hold ? "1" : "0"],
+            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", Hold(write.Hold), write.KnownDecisions],
             cancellationToken);
 
     public Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken)
@@ -112,6 +112,14 @@ internal sealed class RedisFinish
     private async Task<RedisResult> RepeatAsync(string script, int partition, RedisValue[] arguments, Func<bool> isWanted, CancellationToken cancellationToken) =>
         await Repeat.While(_time, failure => !failure.IsRefusal && isWanted())
             .ExecuteAsync(async token => await _caller.CallAsync(script, partition, arguments, token), cancellationToken);
+
+    private static string Hold(ReleaseHold hold) => hold switch
+    {
+        ReleaseHold.NewerVersion => "1",
+        ReleaseHold.Approval => "a",
+        ReleaseHold.Interrupted => "i",
+        _ => "0",
+    };
 
     private static IEnumerable<RedisValue> Conversation(IReadOnlyList<KeyValuePair<string, string?>> changes)
     {

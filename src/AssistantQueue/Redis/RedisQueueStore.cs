@@ -16,6 +16,7 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
     private readonly RedisFinish _finish;
     private readonly RedisDeliver _deliver;
     private readonly RedisRead _read;
+    private readonly RedisApproval _approval;
     private readonly RedisSubscriptions _subscriptions;
 
     /// <summary>Creates the store of a queue; prefix and partitions are read once, the rest for each call.</summary>
@@ -35,6 +36,7 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
         _finish = new RedisFinish(caller, _keys, options, time);
         _deliver = new RedisDeliver(caller, options, time);
         _read = new RedisRead(caller, _keys);
+        _approval = new RedisApproval(caller, time);
         _subscriptions = new RedisSubscriptions(connection, _keys);
         Failed = new RedisFailed(caller, _keys, time);
     }
@@ -52,12 +54,16 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
 
     public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) => _claim.ClaimAsync(request, cancellationToken);
 
-    public IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => _claim.Renew(partition, workerId, leases);
+    public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => _claim.Renew(partition, workerId, leases);
 
     public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) => _claim.LeaveAsync(partition, workerId, cancellationToken);
 
     public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
         _finish.WriteJournalAsync(lease, write, cancellationToken);
+
+    public Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken) => _claim.JoinAsync(lease, has, cancellationToken);
+
+    public Task HoldBackAsync(string threadId, CancellationToken cancellationToken) => _enqueue.HoldBackAsync(PartitionOf(threadId), threadId, cancellationToken);
 
     public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) =>
         _finish.CompleteAsync(lease, write, cancellationToken);
@@ -83,6 +89,12 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
     public Task<bool> AbandonDeliveryAsync(OpenDelivery delivery, FailedBatch failure, CancellationToken cancellationToken) =>
         _deliver.CloseAsync(delivery, failure, cancellationToken);
 
+    public Task<ApprovalState?> ReadApprovalAsync(string threadId, CancellationToken cancellationToken) =>
+        _approval.ReadAsync(PartitionOf(threadId), threadId, cancellationToken);
+
+    public Task<DecideAnswer> DecideAsync(string threadId, string batchId, string callId, ToolDecision decision, CancellationToken cancellationToken) =>
+        _approval.DecideAsync(PartitionOf(threadId), threadId, batchId, callId, decision, cancellationToken);
+
     public Task<QueueStatus> GetStatusAsync(CancellationToken cancellationToken) => _read.GetStatusAsync(cancellationToken);
 
     public Task<ReplyLookup> FindReplyAsync(string threadId, long sequence, CancellationToken cancellationToken) =>
@@ -96,6 +108,15 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
 
     public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
         _subscriptions.ToThreadAsync(PartitionOf(threadId), threadId, onAnnouncement, cancellationToken);
+
+    public Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken) =>
+        _subscriptions.PublishLiveAsync(PartitionOf(threadId), threadId, fence, items, cancellationToken);
+
+    public Task AskForLiveAsync(string threadId, string workerId, long fence, int after, CancellationToken cancellationToken) =>
+        _subscriptions.AskForLiveAsync(PartitionOf(threadId), threadId, workerId, fence, after, cancellationToken);
+
+    public Task<IAsyncDisposable> SubscribeToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken) =>
+        _subscriptions.ToRunSignalsAsync(workerId, onSignal, cancellationToken);
 
     public Task<IAsyncDisposable> SubscribeToWakeUpsAsync(string workerId, Action<int, TimeSpan> onWake, CancellationToken cancellationToken) =>
         _subscriptions.ToWakeUpsAsync(workerId, onWake, cancellationToken);

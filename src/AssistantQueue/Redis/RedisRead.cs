@@ -57,11 +57,13 @@ internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
         var result = (RedisResult[])(await caller.CallAsync(
             RedisScript.History, partition, [RedisValue.EmptyString, threadId, MaxHistoryMessages], cancellationToken))!;
         var batch = (string[])result[2]!;
+        var approval = (string[])result[4]!;
         return new ThreadHistory(
             [.. ((string[])result[1]!).Select(Outcome)],
-            batch.Length == 0 ? null : new HistoryBatch(Number(batch[0]), batch[1], Number(batch[2]), Number(batch[3]), FailedAttempts(batch[4])),
+            batch.Length == 0 ? null : new HistoryBatch(Number(batch[0]), batch[1], Number(batch[2]), Number(batch[3]), FailedAttempts(batch[4]), batch[5]),
             [.. ((RedisValue[])result[3]!).Select(RedisEntry.Parse)],
-            (long)result[0]);
+            (long)result[0],
+            approval.Length == 0 ? null : new HistoryApproval(Number(approval[0]), approval[1], Number(approval[2]), Number(approval[3]), approval[4]));
     }
 
     // stamp, kind, first, last, batch, JSON

@@ -14,6 +14,10 @@ internal static class RedisScript
 
     public static string ClaimRead { get; } = Load("claim-read");
 
+    public static string Join { get; } = Load("join");
+
+    public static string Typing { get; } = Load("typing");
+
     public static string Renew { get; } = Load("renew");
 
     public static string Leave { get; } = Load("leave");
@@ -49,6 +53,10 @@ internal static class RedisScript
     public static string FailedDiscard { get; } = Load("failed-discard");
 
     public static string FailedRetry { get; } = Load("failed-retry");
+
+    public static string ApprovalRead { get; } = Load("approval-read");
+
+    public static string ApprovalDecide { get; } = Load("approval-decide");
 
     public static string History { get; } = Load("history");
 

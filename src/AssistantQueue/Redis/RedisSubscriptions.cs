@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using AssistantQueue.Store;
 using StackExchange.Redis;
 
@@ -61,13 +62,77 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
         return subscription;
     }
 
-    // stamp, what, batch, first, last, number
+    public Task<IAsyncDisposable> ToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken) =>
+        SubscribeAsync(
+            [.. Enumerable.Range(0, keys.Count).Select(p => keys[p].Signals(workerId))],
+            (_, message) =>
+            {
+                // fence, what ('I', 'S', or the last live item), thread
+                var parts = message.Split(' ', 3);
+                if (parts.Length == 3 && long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var fence))
+                {
+                    onSignal(new RunSignal(
+                        parts[2],
+                        fence,
+                        parts[1] switch { "I" => RunWish.Interrupt, "S" => RunWish.Join, _ => RunWish.None },
+                        int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var after) ? after : null));
+                }
+            },
+            // What was missed meanwhile: wishes come with the next renewal, watchers ask again.
+            () => { },
+            cancellationToken);
+
+    public Task PublishLiveAsync(int partition, string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken) =>
+        PublishAsync(
+            keys[partition].Updates(threadId),
+            string.Create(CultureInfo.InvariantCulture, $"{fence} L {JsonSerializer.Serialize(items, StoreJson.Live)}"),
+            cancellationToken);
+
+    public Task AskForLiveAsync(int partition, string threadId, string workerId, long fence, int after, CancellationToken cancellationToken) =>
+        PublishAsync(keys[partition].Signals(workerId), string.Create(CultureInfo.InvariantCulture, $"{fence} {after} {threadId}"), cancellationToken);
+
+    private async Task PublishAsync(RedisChannel channel, string message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var multiplexer = await connection.GetAsync(cancellationToken);
+            await multiplexer.GetSubscriber().PublishAsync(channel, message).WaitAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException)
+        {
+            throw new StoreUnavailableException($"Redis did not take a publication: {e.Message}", e) { MayHaveBeenDone = true };
+        }
+    }
+
+    // stamp, what, batch, first, last, number, worker; or fence, 'L', JSON
     private static ThreadAnnouncement? Parse(string message)
     {
-        var parts = message.Split(' ');
-        return parts.Length == 6 && Kind(parts[1]) is { } kind
-            ? new ThreadAnnouncement(Number(parts[0]), kind, parts[2] == "-" ? "" : parts[2], Number(parts[3]), Number(parts[4]), Number(parts[5]))
+        var parts = message.Split(' ', 3);
+        if (parts.Length == 3 && parts[1] == "L")
+        {
+            return ParseLive(Number(parts[0]), parts[2]);
+        }
+
+        parts = message.Split(' ');
+        return parts.Length >= 6 && Kind(parts[1]) is { } kind
+            ? new ThreadAnnouncement(
+                Number(parts[0]), kind, parts[2] == "-" ? "" : parts[2], Number(parts[3]), Number(parts[4]), Number(parts[5]), parts.Length > 6 ? parts[6] : "")
             : null;
+    }
+
+    private static ThreadAnnouncement? ParseLive(long fence, string json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, StoreJson.Live) is { Count: > 0 } items
+                ? new ThreadAnnouncement(fence, AnnouncementKind.Live, "", 0, 0, 0, Live: items)
+                : null;
+        }
+        catch (JsonException)
+        {
+            // A newer version's; the reply comes whole.
+            return null;
+        }
     }
 
     // What a newer version announces and this one doesn't know is left out.
@@ -78,6 +143,8 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
         "A" => AnnouncementKind.Replied,
         "T" => AnnouncementKind.Retrying,
         "F" => AnnouncementKind.Failed,
+        "P" => AnnouncementKind.AwaitingApproval,
+        "I" => AnnouncementKind.Interrupted,
         _ => null,
     };
 

@@ -7,6 +7,7 @@ public sealed class BatchRun
 {
     private readonly Func<BatchRun, CancellationToken, Task> _save;
     private readonly Action? _throwIfNotOwned;
+    private IReadOnlyList<BatchMessage> _messages = [];
 
     /// <summary>Creates a run. The worker does this; a backend's tests may too.</summary>
     /// <param name="save">Stores journal and conversation changes; throws <see cref="LeaseLostException"/> when the fence is no longer valid.</param>
@@ -32,8 +33,12 @@ public sealed class BatchRun
     /// <summary>Gets which attempt this is, from 1.</summary>
     public int Attempt { get; init; } = 1;
 
-    /// <summary>Gets the batch's messages, in their order.</summary>
-    public required IReadOnlyList<BatchMessage> Messages { get; init; }
+    /// <summary>Gets the batch's messages, in their order. <see cref="JoinWaitingAsync"/> can make them more.</summary>
+    public required IReadOnlyList<BatchMessage> Messages
+    {
+        get => _messages;
+        init => _messages = value;
+    }
 
     /// <summary>Gets how messages become the model's input.</summary>
     public MessageCombination Combine { get; init; }
@@ -43,6 +48,12 @@ public sealed class BatchRun
 
     /// <summary>Gets the journal; fresh, or that of an interrupted run or earlier attempt. <see cref="RunJournal.Instructions"/> are sealed in it.</summary>
     public RunJournal Journal { get; init; } = new();
+
+    /// <summary>Gets the tools that the model may be offered, and the way to make its calls.</summary>
+    public IRunTools Tools { get; init; } = new NoTools();
+
+    /// <summary>Gets what lets waiting messages join; null when none can.</summary>
+    internal Func<BatchRun, CancellationToken, Task<IReadOnlyList<BatchMessage>>>? Join { get; init; }
 
     /// <summary>Gets the user messages that the API doesn't have yet, combined as the options say.</summary>
     /// <remarks>Empty when the API has them all: a retry then runs without posting them again.</remarks>
@@ -54,9 +65,32 @@ public sealed class BatchRun
     /// <exception cref="LeaseLostException">The thread has another owner now; nothing was written.</exception>
     public Task SaveAsync(CancellationToken cancellationToken) => _save(this, cancellationToken);
 
+    /// <summary>Lets messages that arrived during the run and ask for it (<see cref="BusyAction.Steer"/>) join the batch. Call it right before a post that hands in tool outputs, and post <see cref="UnpostedInputs"/> with them.</summary>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>Whether <see cref="Messages"/> became more.</returns>
+    /// <exception cref="LeaseLostException">The thread has another owner now.</exception>
+    public async Task<bool> JoinWaitingAsync(CancellationToken cancellationToken)
+    {
+        if (Join is null || await Join(this, cancellationToken) is not { Count: > 0 } joined)
+        {
+            return false;
+        }
+
+        _messages = [.. _messages, .. joined];
+        return true;
+    }
+
     /// <summary>Checks by this process' own clock that the thread is still owned. Call it right before each post to the API: a process that was suspended after its last save must not send.</summary>
     /// <exception cref="LeaseLostException">The lease can't be proved any more.</exception>
     public void ThrowIfNotOwned() => _throwIfNotOwned?.Invoke();
+
+    private sealed class NoTools : IRunTools
+    {
+        public IReadOnlyList<AIFunction> Functions => [];
+
+        public Task<IReadOnlyList<ToolCallOutput>> CallAsync(BatchRun run, JournalRound round, CancellationToken cancellationToken) =>
+            throw new InvalidOperationException("The run has no tools to call.");
+    }
 }
 
 /// <summary>A message of a batch.</summary>

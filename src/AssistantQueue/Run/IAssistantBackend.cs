@@ -1,3 +1,5 @@
+using Microsoft.Extensions.AI;
+
 namespace AssistantQueue;
 
 /// <summary>Runs batches: the seam between the queue and a model API. Singleton, thread-safe; called for many threads at a time, never twice at a time for one thread.</summary>
@@ -16,4 +18,9 @@ public interface IAssistantBackend
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>A task that completes when the run has ended, or when there is none.</returns>
     Task CancelAsync(BatchRun run, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Says what keeps the backend from taking a message's content, so that enqueue can refuse it at once. Called in the producer's process, when the backend is registered there too; what it lets pass may still fail when it is run.</summary>
+    /// <param name="contents">The content parts.</param>
+    /// <returns>The broken rule as a sentence without a full stop, for example <c>Contents must not have audio: the Responses API takes none</c>; null when there is none.</returns>
+    string? FindContentFault(IReadOnlyList<AIContent> contents) => null;
 }

@@ -6,7 +6,7 @@ using Polly;
 
 namespace AssistantQueue.Run;
 
-/// <summary>Writes a run's journal and conversation under its lease, and gives the run back when the host stops and another process can go on with it.</summary>
+/// <summary>Writes a run's journal and conversation under its lease. Says when the run is to be left: when the host stops and another process can go on with it, or when a newer message interrupts it.</summary>
 internal sealed class JournalWriter : IDisposable
 {
     private readonly HeldLease _held;
@@ -14,20 +14,29 @@ internal sealed class JournalWriter : IDisposable
     private readonly StopStages _stop;
     private readonly ResiliencePipeline _untilAnswered;
     private readonly Action _onLost;
+    private readonly bool _mayInterrupt;
     private readonly CancellationTokenSource _givenBack = new();
     private readonly CancellationTokenRegistration _onStop;
+    private readonly CancellationTokenSource _interrupted = new();
     private volatile bool _isAdoptable;
+    private volatile bool _isInterruptible;
 
-    public JournalWriter(HeldLease held, IQueueStore store, StopStages stop, bool isAdoptable, TimeProvider time, Action<Exception> onUnanswered, Action onLost)
+    public JournalWriter(HeldLease held, IQueueStore store, StopStages stop, RunJournal journal, bool mayInterrupt, TimeProvider time, Action<Exception> onUnanswered, Action onLost)
     {
         _held = held;
         _store = store;
         _stop = stop;
-        _isAdoptable = isAdoptable;
+        _isAdoptable = journal.IsAdoptable;
+        _mayInterrupt = mayInterrupt;
+        _isInterruptible = IsInterruptible(journal);
         _onLost = onLost;
         _untilAnswered = StoreRetry.UntilAnswered(time, onUnanswered);
         _onStop = stop.Stopping.Register(GiveBackIfAdoptable);
+        held.OnWish(InterruptIfWanted);
     }
+
+    /// <summary>Ends when a newer message wants the run to be cancelled, and it can be.</summary>
+    public CancellationToken Interrupted => _interrupted.Token;
 
     /// <summary>Ends when the run is to be given back although it has time left.</summary>
     public CancellationToken GivenBack => _givenBack.Token;
@@ -46,12 +55,16 @@ internal sealed class JournalWriter : IDisposable
         run.Conversation.AcceptChanges();
         // What the store knows counts: only then can another process go on.
         _isAdoptable = write.IsAdoptable;
+        _isInterruptible = IsInterruptible(run.Journal);
         GiveBackIfAdoptable();
+        InterruptIfWanted();
     }
 
     public void Dispose()
     {
+        _held.OnWish(static () => { });
         _onStop.Dispose();
+        _interrupted.Dispose();
         _givenBack.Dispose();
     }
 
@@ -82,6 +95,17 @@ internal sealed class JournalWriter : IDisposable
         if (_isAdoptable && _stop.Stopping.IsCancellationRequested)
         {
             _ = _givenBack.CancelAsync();
+        }
+    }
+
+    // Only what runs at the API by an id can be cancelled there. While tools are called nothing runs there, and what they do is not cut off.
+    private static bool IsInterruptible(RunJournal journal) => journal is { IsAdoptable: true, LastRound: { RunId: not null, Calls.Count: 0 } };
+
+    private void InterruptIfWanted()
+    {
+        if (_mayInterrupt && _isInterruptible && (_held.Wish & RunWish.Interrupt) != 0)
+        {
+            _ = _interrupted.CancelAsync();
         }
     }
 }

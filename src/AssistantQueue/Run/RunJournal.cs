@@ -28,6 +28,14 @@ public sealed class RunJournal
     /// <summary>Gets or sets a value indicating whether another process can go on with the run by its id. Such a run is released at once when its worker stops, and taking it over is no death.</summary>
     public bool IsAdoptable { get; set; }
 
+    /// <summary>Gets or sets how often a newer message interrupted the batch.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Interruptions { get; set; }
+
+    /// <summary>Gets or sets a value indicating whether the run is being interrupted: written before it is cancelled at the API, so that the next owner does not take that for a failure.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool IsInterrupting { get; set; }
+
     /// <summary>Gets the posts of the current attempt, oldest first.</summary>
     public IList<JournalRound> Rounds { get; init; } = [];
 
@@ -63,6 +71,10 @@ public sealed class JournalRound
     /// <summary>Gets or sets the run's or response's id; null while the post's outcome is unknown.</summary>
     public string? RunId { get; set; }
 
+    /// <summary>Gets or sets the sequence number of the last message that this post carries: what the API has once the post is known to have been taken. Zero in a journal of an older version: the batch's last.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long Through { get; set; }
+
     /// <summary>Gets the tool calls that the model asked for in this round.</summary>
     public IList<JournalToolCall> Calls { get; init; } = [];
 }
@@ -76,11 +88,22 @@ public sealed class JournalToolCall
     /// <summary>Gets or sets the tool's name.</summary>
     public required string Name { get; set; }
 
+    /// <summary>Gets or sets the arguments: a JSON object, as the model gave it.</summary>
+    public string? Arguments { get; set; }
+
     /// <summary>Gets or sets how far the call is.</summary>
     public ToolCallState State { get; set; }
 
+    /// <summary>Gets or sets when the call began to wait for approval, by the worker's clock.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DateTimeOffset? AskedAt { get; set; }
+
     /// <summary>Gets or sets the output, once answered.</summary>
     public string? Output { get; set; }
+
+    /// <summary>Gets or sets a value indicating whether the output says what went wrong.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool IsError { get; set; }
 }
 
 /// <summary>How far a tool call is.</summary>
@@ -94,4 +117,7 @@ public enum ToolCallState
 
     /// <summary>The output is known.</summary>
     Answered,
+
+    /// <summary>Somebody has to approve it first.</summary>
+    AwaitingApproval,
 }

@@ -14,8 +14,11 @@ internal sealed class RunStep(
     string queueName,
     IQueueStore store,
     IAssistantBackend backend,
+    ToolSet tools,
+    ToolCaller caller,
     Func<AssistantQueueOptions> options,
     StopStages stop,
+    LiveReplies lives,
     QueueMetrics metrics,
     TimeProvider time,
     ILogger log)
@@ -50,11 +53,13 @@ internal sealed class RunStep(
             return new RunStopped(null, null);
         }
 
+        var mayInterrupt = stored.Journal.Interruptions < settings.MaxInterruptions;
         using var journal = new JournalWriter(
             held,
             store,
             stop,
-            stored.Journal.IsAdoptable,
+            stored.Journal,
+            mayInterrupt,
             time,
             e => Log.JournalUnanswered(log, batch.Lease.ThreadId, batch.Lease.BatchId, e),
             () =>
@@ -62,17 +67,24 @@ internal sealed class RunStep(
                 metrics.LeaseLost();
                 Log.LeaseLost(log, batch.Lease.ThreadId, batch.Lease.Fence);
             });
-        var run = Prepare(batch, stored, settings, journal);
+        var live = new LiveReply(batch.Lease.ThreadId, batch.Lease.Fence, store, time, log);
+        using var listening = lives.Add(batch.Lease.ThreadId, batch.Lease.Fence, live);
+        var run = Prepare(batch, stored, settings, journal, live, held);
         Log.RunStarting(log, run.ThreadId, run.BatchId, run.Fence, run.Attempt, run.Messages.Count, batch.IsTakeover);
-        return await FollowAsync(run, held, journal, settings);
+        held.Wants(batch.Wish);
+        // An owner that died while it interrupted the run left it for the next one to end.
+        var outcome = run.Journal.IsInterrupting ? null : await FollowAsync(run, held, journal, live, settings, journal.Interrupted);
+        outcome ??= await InterruptAsync(run, held, journal, live, settings);
+        await live.EndAsync();
+        return outcome is RunFailed { Error: ApprovalPendingException } ? new RunAwaitsApproval(run, batch.Decisions.Count) : outcome;
     }
 
-    private BatchRun Prepare(ClaimedBatch batch, StoredBatch stored, AssistantQueueOptions settings, JournalWriter writer)
+    private BatchRun Prepare(ClaimedBatch batch, StoredBatch stored, AssistantQueueOptions settings, JournalWriter writer, LiveReply live, HeldLease held)
     {
         var journal = stored.Journal;
-        if (journal.PostedThrough == 0 && journal.Rounds.Count == 0)
+        if (journal.Rounds.Count == 0 && (journal.PostedThrough == 0 || journal.Interruptions > 0))
         {
-            // Nothing went out yet: newer messages may have joined since the last attempt.
+            // Nothing went out yet, or a newer message interrupted it: newer messages may have joined since the last attempt.
             journal.Instructions = StoredBatch.Instructions(stored.Messages, settings.DefaultInstructions);
         }
 
@@ -92,18 +104,75 @@ internal sealed class RunStep(
             Combine = settings.Combine,
             Conversation = new ConversationState(batch.Conversation),
             Journal = journal,
+            Tools = new RunTools(tools, caller, () => options().Tools, batch.Decisions, update => live.TellAsync(update), metrics, time, log),
+            Join = (_, cancellationToken) => JoinAsync(batch, held, cancellationToken),
         };
     }
 
-    private async Task<RunOutcome> FollowAsync(BatchRun run, HeldLease held, JournalWriter journal, AssistantQueueOptions settings)
+    /// <summary>Lets messages that ask for it join the run: the store seals them into the batch, then the run gets them.</summary>
+    private async Task<IReadOnlyList<BatchMessage>> JoinAsync(ClaimedBatch batch, HeldLease held, CancellationToken cancellationToken)
+    {
+        if ((held.Wish & RunWish.Join) == 0)
+        {
+            return [];
+        }
+
+        // First, so that a message that comes meanwhile is not forgotten.
+        held.Granted(RunWish.Join);
+        held.ThrowIfNotProven();
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, held.Ended);
+        var entries = await StoreRetry.UntilAnswered(time, e => Log.JournalUnanswered(log, batch.Lease.ThreadId, batch.Lease.BatchId, e))
+            .ExecuteAsync(async token => await store.JoinAsync(held.Current, batch.Entries.Count, token), both.Token)
+            ?? throw new LeaseLostException(batch.Lease.ThreadId, batch.Lease.Fence);
+        var joined = entries.Select(StoredBatch.ReadMessage).ToList();
+        batch.Join(entries);
+        if (joined.Count > 0)
+        {
+            Log.MessagesJoined(log, batch.Lease.ThreadId, batch.Lease.BatchId, joined.Count);
+        }
+
+        return joined;
+    }
+
+    /// <summary>Ends the run at the API because of a newer message. When it can't be cancelled any more, its reply is about to be there and is taken.</summary>
+    private async Task<RunOutcome> InterruptAsync(BatchRun run, HeldLease held, JournalWriter journal, LiveReply live, AssistantQueueOptions settings)
+    {
+        held.Granted(RunWish.Interrupt);
+        run.Journal.IsInterrupting = true;
+        try
+        {
+            await journal.SaveAsync(run, held.Ended);
+        }
+        catch (Exception e) when (e is LeaseLostException or OperationCanceledException)
+        {
+            return new RunLeaseEnded();
+        }
+
+        var isCancelled = await CancelAtApiAsync(run, held);
+        run.Journal.IsInterrupting = false;
+        if (!isCancelled)
+        {
+            return (await FollowAsync(run, held, journal, live, settings, CancellationToken.None))!;
+        }
+
+        run.Journal.Interruptions++;
+        run.Journal.BeginNextAttempt();
+        metrics.Interrupted();
+        Log.RunInterrupted(log, run.ThreadId, run.BatchId, run.Journal.Interruptions);
+        return new RunInterrupted(run);
+    }
+
+    /// <returns>How the run ended; null when it was left because a newer message interrupts it.</returns>
+    private async Task<RunOutcome?> FollowAsync(
+        BatchRun run, HeldLease held, JournalWriter journal, LiveReply live, AssistantQueueOptions settings, CancellationToken interrupted)
     {
         var elapsed = time.GetUtcNow() - run.Journal.StartedAt;
         var remaining = settings.RunTimeout - elapsed;
         var shortest = settings.RunTimeout < ShortestTime ? settings.RunTimeout : ShortestTime;
         using var timeout = new CancellationTokenSource(remaining > shortest ? remaining : shortest, time);
-        using var leave = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, stop.Leaving, journal.GivenBack, timeout.Token);
+        using var leave = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, stop.Leaving, journal.GivenBack, timeout.Token, interrupted);
 
-        var following = Task.Run(() => ConsumeAsync(run, leave.Token), CancellationToken.None);
+        var following = Task.Run(() => ConsumeAsync(run, live, leave.Token), CancellationToken.None);
         var isOver = await EndsAsync(following, leave.Token);
         if (!isOver)
         {
@@ -141,6 +210,16 @@ internal sealed class RunStep(
             return new RunStopped(run, isOver ? JsonSerializer.Serialize(run.Journal, StoreJson.Journal) : null);
         }
 
+        if (failure is ApprovalPendingException)
+        {
+            return new RunFailed(run, failure, KeepsRounds: true);
+        }
+
+        if (wasLeft && isOver && interrupted.IsCancellationRequested)
+        {
+            return null;
+        }
+
         if (wasLeft && timeout.IsCancellationRequested)
         {
             var isCancelled = isOver && await CancelAtApiAsync(run, held);
@@ -166,7 +245,7 @@ internal sealed class RunStep(
         return following.IsCompleted;
     }
 
-    private async Task<RunCompleted> ConsumeAsync(BatchRun run, CancellationToken cancellationToken)
+    private async Task<RunCompleted> ConsumeAsync(BatchRun run, LiveReply live, CancellationToken cancellationToken)
     {
         RunCompleted? completed = null;
         await foreach (var update in backend.RunAsync(run, cancellationToken).WithCancellation(cancellationToken))
@@ -176,6 +255,7 @@ internal sealed class RunStep(
                 throw new InvalidOperationException($"The backend yielded {update.GetType().Name} after {nameof(RunCompleted)}, which has to be the last update.");
             }
 
+            await live.TellAsync(update);
             completed = update as RunCompleted;
         }
 

@@ -13,6 +13,18 @@ public sealed record RunStarted(string RunId) : RunUpdate;
 /// <param name="Text">What is new.</param>
 public sealed record RunTextDelta(string Text) : RunUpdate;
 
+/// <summary>A tool is about to be called. <see cref="IRunTools"/> tells this by itself; only a backend whose model client calls tools on its own yields it.</summary>
+/// <param name="CallId">The call's id.</param>
+/// <param name="Name">The tool's name.</param>
+/// <param name="Arguments">The arguments: a JSON object.</param>
+public sealed record RunToolCalled(string CallId, string Name, string? Arguments) : RunUpdate;
+
+/// <summary>A tool call ended. <see cref="IRunTools"/> tells this by itself; only a backend whose model client calls tools on its own yields it.</summary>
+/// <param name="CallId">The call's id.</param>
+/// <param name="Name">The tool's name.</param>
+/// <param name="IsError">Whether it failed.</param>
+public sealed record RunToolAnswered(string CallId, string Name, bool IsError) : RunUpdate;
+
 /// <summary>The run is over and this is the reply. The last update of a run.</summary>
 public sealed record RunCompleted : RunUpdate
 {

@@ -30,7 +30,7 @@ internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJour
 
                 messages.Add(JsonSerializer.Deserialize(entry.Body, StoreJson.Message)!.ToBatchMessage(entry));
             }
-            catch (Exception e) when (e is JsonException or NotSupportedException or NullReferenceException or ArgumentException or InvalidOperationException)
+            catch (Exception e) when (IsUnreadable(e))
             {
                 // Not e's message: it may quote what the user said.
                 error = $"The stored message with sequence {entry.Sequence} can't be read ({e.GetType().Name}, {entry.Body.Length:N0} characters).";
@@ -65,12 +65,34 @@ internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJour
         return new StoredBatch(messages, journal, newer, error);
     }
 
+    /// <summary>Reads a message that joins a run.</summary>
+    /// <exception cref="InvalidOperationException">It can't be read; the batch fails with it when it is next claimed.</exception>
+    public static BatchMessage ReadMessage(StoredEntry entry)
+    {
+        try
+        {
+            if (VersionOf(entry.Body, "v") <= MessageVersion)
+            {
+                return JsonSerializer.Deserialize(entry.Body, StoreJson.Message)!.ToBatchMessage(entry);
+            }
+        }
+        catch (Exception e) when (IsUnreadable(e))
+        {
+            throw new InvalidOperationException($"The stored message with sequence {entry.Sequence} can't be read ({e.GetType().Name}).", e);
+        }
+
+        throw new InvalidOperationException($"The stored message with sequence {entry.Sequence} is of a newer version.");
+    }
+
     /// <summary>The instructions of a batch: its messages' distinct ones in order, or the default when none has any.</summary>
     public static string? Instructions(IEnumerable<BatchMessage> messages, string? byDefault)
     {
         var distinct = messages.Select(m => m.Instructions).Where(text => !string.IsNullOrWhiteSpace(text)).Distinct(StringComparer.Ordinal).ToList();
         return distinct.Count > 0 ? string.Join("\n\n", distinct) : string.IsNullOrWhiteSpace(byDefault) ? null : byDefault;
     }
+
+    private static bool IsUnreadable(Exception e) =>
+        e is JsonException or NotSupportedException or NullReferenceException or ArgumentException or InvalidOperationException;
 
     // Read by itself: a newer version may have changed everything else.
     private static int VersionOf(string json, string property)

@@ -36,11 +36,18 @@ internal sealed record Lease(string ThreadId, int Partition, string WorkerId, lo
 /// <summary>A sealed batch under a lease.</summary>
 internal sealed record ClaimedBatch
 {
+    private long _last;
+    private IReadOnlyList<StoredEntry> _entries = [];
+
     public required Lease Lease { get; init; }
 
     public required long FirstSequence { get; init; }
 
-    public required long LastSequence { get; init; }
+    public required long LastSequence
+    {
+        get => _last;
+        init => _last = value;
+    }
 
     /// <summary>Attempts that failed already, of the batch's oldest messages.</summary>
     public required int FailedAttempts { get; init; }
@@ -54,19 +61,47 @@ internal sealed record ClaimedBatch
     /// <summary>Whether an earlier owner's lease ended or it gave the thread back.</summary>
     public required bool IsTakeover { get; init; }
 
-    public required IReadOnlyList<StoredEntry> Entries { get; init; }
+    public required IReadOnlyList<StoredEntry> Entries
+    {
+        get => _entries;
+        init => _entries = value;
+    }
 
     /// <summary>The journal as JSON; null for a fresh batch.</summary>
     public string? Journal { get; init; }
 
     public required IReadOnlyDictionary<string, string> Conversation { get; init; }
 
+    /// <summary>What was decided about tool calls, by their ids.</summary>
+    public IReadOnlyDictionary<string, ToolDecision> Decisions { get; init; } = new Dictionary<string, ToolDecision>();
+
+    /// <summary>What newer messages want of the run.</summary>
+    public RunWish Wish { get; init; }
+
     /// <summary>The errors of earlier attempts, each a <see cref="FailedAttempt"/> as JSON.</summary>
     public required IReadOnlyList<string> Errors { get; init; }
+
+    /// <summary>Messages joined the batch while it was run.</summary>
+    public void Join(IReadOnlyList<StoredEntry> entries)
+    {
+        if (entries is [.., { Sequence: var last }])
+        {
+            _entries = [.. _entries, .. entries];
+            _last = last;
+        }
+    }
 }
 
 /// <summary>A stored message: its header's fields and its JSON.</summary>
 internal sealed record StoredEntry(long Sequence, DateTimeOffset StoredAt, string Body);
+
+/// <summary>What became of the renewal of one lease.</summary>
+/// <param name="Answer">Whether it holds.</param>
+/// <param name="Wish">What newer messages want of its run.</param>
+internal readonly record struct Renewal(RenewAnswer Answer, RunWish Wish)
+{
+    public static implicit operator Renewal(RenewAnswer answer) => new(answer, RunWish.None);
+}
 
 /// <summary>What became of a renewal.</summary>
 internal enum RenewAnswer
@@ -79,3 +114,23 @@ internal enum RenewAnswer
     /// <summary>The store did not answer; the lease holds until its proven time is over.</summary>
     Unknown,
 }
+
+/// <summary>What newer messages want of the run under way.</summary>
+[Flags]
+internal enum RunWish
+{
+    None = 0,
+
+    /// <summary>To be cancelled, so that the next run answers them together with its own.</summary>
+    Interrupt = 1,
+
+    /// <summary>To join it.</summary>
+    Join = 2,
+}
+
+/// <summary>What somebody wants of a run, told to its worker; may be lost.</summary>
+/// <param name="ThreadId">The thread.</param>
+/// <param name="Fence">The run's fence: a signal for an earlier owner means nothing to this one.</param>
+/// <param name="Wish">What newer messages want.</param>
+/// <param name="LiveAfter">The last live item that a watcher has; null when no watcher asks.</param>
+internal readonly record struct RunSignal(string ThreadId, long Fence, RunWish Wish, int? LiveAfter);

@@ -10,7 +10,9 @@ internal sealed record EnqueueUnit(string ThreadId, IReadOnlyList<NewMessage> Me
 /// <param name="Characters">The characters that count for a batch's limit.</param>
 /// <param name="Delay">The message's own delay.</param>
 /// <param name="Flush">Whether the thread is due at once.</param>
-internal sealed record NewMessage(string MessageId, bool IsDeduplicated, string Body, int Characters, TimeSpan? Delay, bool Flush);
+/// <param name="WhenBusy">What it does to a run under way.</param>
+internal sealed record NewMessage(
+    string MessageId, bool IsDeduplicated, string Body, int Characters, TimeSpan? Delay, bool Flush, BusyAction WhenBusy = BusyAction.Collect);
 
 /// <summary>What became of a unit.</summary>
 internal sealed record EnqueueOutcome(EnqueueStatus Status, IReadOnlyList<StoredReceipt> Receipts);
@@ -27,6 +29,9 @@ internal enum EnqueueStatus
 
     /// <summary>More than <see cref="AssistantQueueOptions.MaxPendingMessages"/>; nothing of the unit was stored.</summary>
     ThreadFull,
+
+    /// <summary>A run is under way and the message is not to wait for it; nothing of the unit was stored.</summary>
+    Busy,
 
     /// <summary>A key of the thread holds something else than the queue wrote; nothing of the unit was stored.</summary>
     Corrupt,

@@ -37,8 +37,23 @@ internal sealed record FailWrite(
 /// <param name="Delay">How long until anybody may claim it.</param>
 /// <param name="Journal">The journal as JSON to keep with the batch; null keeps the stored one.</param>
 /// <param name="IsPosted">Whether the API has messages of the batch, or may have: the sealed range then stays as it is.</param>
-/// <param name="Hold">Whether the thread is held back because a newer version wrote to it.</param>
-internal sealed record ReleaseWrite(TimeSpan Delay, string? Journal, bool IsPosted, bool Hold = false);
+/// <param name="Hold">Whether and why the thread is held back.</param>
+/// <param name="KnownDecisions">With <see cref="ReleaseHold.Approval"/>: how many decisions the run knew; with more in the store the thread is due at once.</param>
+internal sealed record ReleaseWrite(TimeSpan Delay, string? Journal, bool IsPosted, ReleaseHold Hold = ReleaseHold.None, int KnownDecisions = 0);
+
+internal enum ReleaseHold
+{
+    None,
+
+    /// <summary>A newer version wrote to the thread.</summary>
+    NewerVersion,
+
+    /// <summary>Tool calls wait for approval; the delay is how long at the most.</summary>
+    Approval,
+
+    /// <summary>Not held: a newer message interrupted the run, and the next batch takes both.</summary>
+    Interrupted,
+}
 
 internal enum FinishAnswer
 {

@@ -28,7 +28,7 @@ internal interface IQueueStore : IAsyncDisposable
 
     /// <summary>Renews leases and the worker's own record in one call a partition. Synchronous: it runs on a thread of its own.</summary>
     /// <returns>An answer a lease, in the order given.</returns>
-    IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases);
+    IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases);
 
     /// <summary>Forgets the worker's record, so that nobody wakes it or takes its end for a death.</summary>
     Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken);
@@ -36,6 +36,13 @@ internal interface IQueueStore : IAsyncDisposable
     /// <summary>Writes the journal and the conversation's changes under the fence.</summary>
     /// <returns>False when the lease is somebody else's now; nothing was written.</returns>
     Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken);
+
+    /// <summary>Lets waiting messages that ask for it join the batch of a run.</summary>
+    /// <param name="lease">The run's lease.</param>
+    /// <param name="has">How many messages of the batch the run has.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>The messages behind those; null when the lease is somebody else's now.</returns>
+    Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken);
 
     Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken);
 
@@ -62,7 +69,16 @@ internal interface IQueueStore : IAsyncDisposable
     /// <summary>Moves the delivery to the failed store (kind <see cref="FailureKind.Delivery"/>).</summary>
     Task<bool> AbandonDeliveryAsync(OpenDelivery delivery, FailedBatch failure, CancellationToken cancellationToken);
 
+    /// <summary>Reads the thread's batch with what was decided about its tool calls; null when it has none.</summary>
+    Task<ApprovalState?> ReadApprovalAsync(string threadId, CancellationToken cancellationToken);
+
+    /// <summary>Stores a decision about a tool call of a batch; when the thread rests for it, it is due at once.</summary>
+    Task<DecideAnswer> DecideAsync(string threadId, string batchId, string callId, ToolDecision decision, CancellationToken cancellationToken);
+
     Task<QueueStatus> GetStatusAsync(CancellationToken cancellationToken);
+
+    /// <summary>Holds a waiting thread back because its user is typing.</summary>
+    Task HoldBackAsync(string threadId, CancellationToken cancellationToken);
 
     /// <summary>Looks for the reply or failure of the batch that held a message.</summary>
     Task<ReplyLookup> FindReplyAsync(string threadId, long sequence, CancellationToken cancellationToken);
@@ -75,6 +91,18 @@ internal interface IQueueStore : IAsyncDisposable
 
     /// <summary>Calls back with each announcement of the thread until disposed; with null after a reconnect, when some may have been lost.</summary>
     Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken);
+
+    /// <summary>Tells watchers what a run says while it is under way. May be lost.</summary>
+    Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken);
+
+    /// <summary>Asks the worker of a run for what it told after an item, and for what it tells from now on. May be lost.</summary>
+    Task AskForLiveAsync(string threadId, string workerId, long fence, int after, CancellationToken cancellationToken);
+
+    /// <summary>Calls back when newer messages or watchers want something of one of this worker's runs, until disposed.</summary>
+    /// <param name="workerId">The worker.</param>
+    /// <param name="onSignal">What is wanted.</param>
+    /// <param name="cancellationToken">Ends the subscribing.</param>
+    Task<IAsyncDisposable> SubscribeToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken);
 
     /// <summary>Calls back when a partition wants this worker to look, until disposed; also after a reconnect.</summary>
     /// <param name="workerId">The worker.</param>

@@ -21,13 +21,17 @@ internal sealed record ThreadHistory(
     IReadOnlyList<HistoryOutcome> Outcomes,
     HistoryBatch? Running,
     IReadOnlyList<StoredEntry> Waiting,
-    long Now);
+    long Now,
+    HistoryApproval? Approval = null);
 
 /// <summary>A kept reply or failure.</summary>
 internal sealed record HistoryOutcome(long Stamp, long FirstSequence, long LastSequence, string? Reply, string? Failure);
 
 /// <summary>The batch that runs now; its stamp is its fence.</summary>
-internal sealed record HistoryBatch(long Stamp, string BatchId, long FirstSequence, long LastSequence, int FailedAttempts);
+internal sealed record HistoryBatch(long Stamp, string BatchId, long FirstSequence, long LastSequence, int FailedAttempts, string WorkerId = "");
+
+/// <summary>A batch whose tool calls wait for approval; the calls are in its journal (JSON).</summary>
+internal sealed record HistoryApproval(long Stamp, string BatchId, long FirstSequence, long LastSequence, string Journal);
 
 /// <summary>Something that happened to a thread just now, as told by the script that did it.</summary>
 /// <param name="Stamp">The update's place.</param>
@@ -36,7 +40,10 @@ internal sealed record HistoryBatch(long Stamp, string BatchId, long FirstSequen
 /// <param name="FirstSequence">The first message concerned.</param>
 /// <param name="LastSequence">The last message concerned.</param>
 /// <param name="Number">Attempt for Started; time of the retry in unix ms for Retrying; else 0.</param>
-internal readonly record struct ThreadAnnouncement(long Stamp, AnnouncementKind Kind, string BatchId, long FirstSequence, long LastSequence, long Number);
+/// <param name="WorkerId">The worker for Started; else empty.</param>
+/// <param name="Live">For <see cref="AnnouncementKind.Live"/>: what the run told; <paramref name="Stamp"/> is its fence.</param>
+internal readonly record struct ThreadAnnouncement(
+    long Stamp, AnnouncementKind Kind, string BatchId, long FirstSequence, long LastSequence, long Number, string WorkerId = "", IReadOnlyList<LiveItem>? Live = null);
 
 internal enum AnnouncementKind
 {
@@ -45,4 +52,9 @@ internal enum AnnouncementKind
     Replied,
     Retrying,
     Failed,
+    AwaitingApproval,
+    Interrupted,
+
+    /// <summary>Told by the run itself while it is under way; kept nowhere but in its process.</summary>
+    Live,
 }

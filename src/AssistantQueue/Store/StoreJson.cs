@@ -21,6 +21,8 @@ internal static class StoreJson
 
     public static JsonTypeInfo<RunJournal> Journal { get; } = Of<RunJournal>();
 
+    public static JsonTypeInfo<IReadOnlyList<LiveItem>> Live { get; } = Of<IReadOnlyList<LiveItem>>();
+
     private static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
 
     private static JsonSerializerOptions CreateOptions()
@@ -55,4 +57,5 @@ internal static class StoreJson
 [JsonSerializable(typeof(FailedBatch))]
 [JsonSerializable(typeof(FailedAttempt))]
 [JsonSerializable(typeof(RunJournal))]
+[JsonSerializable(typeof(IReadOnlyList<LiveItem>))]
 internal sealed partial class StoreJsonContext : JsonSerializerContext;

@@ -10,6 +10,10 @@ internal sealed record StoredMessage
     [JsonPropertyName("v"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public int Version { get; init; }
 
+    /// <summary>"steer" when the message may join a run under way; the script that lets it join looks for this word at the beginning.</summary>
+    [JsonPropertyName("busy"), JsonPropertyOrder(-1), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Busy { get; init; }
+
     [JsonPropertyName("id")]
     public required string MessageId { get; init; }
 

@@ -28,8 +28,8 @@ internal sealed class AnnouncementInbox
         }
     }
 
-    /// <summary>Waits for announcements, at most for a while. An empty list: nothing came, or a gap must be closed by looking.</summary>
-    public async Task<(IReadOnlyList<ThreadAnnouncement> Announcements, bool MustLook)> TakeAsync(TimeSpan longest, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Waits for announcements, at most for a while. Nothing comes when the time is over; with a gap the caller has to look for itself.</summary>
+    public async Task<(IReadOnlyList<ThreadAnnouncement> Announcements, bool HasGap)> TakeAsync(TimeSpan longest, TimeProvider time, CancellationToken cancellationToken)
     {
         try
         {
@@ -37,7 +37,7 @@ internal sealed class AnnouncementInbox
         }
         catch (TimeoutException)
         {
-            return ([], true);
+            return ([], false);
         }
 
         var taken = new List<ThreadAnnouncement>();

@@ -33,12 +33,17 @@ internal static class ThreadUpdates
             updates.Add((running.Stamp, Started(threadId, running.Stamp, running.BatchId, running.FirstSequence, running.LastSequence, running.FailedAttempts + 1)));
         }
 
+        if (history.Approval is { } approval && approval.Stamp > after)
+        {
+            updates.Add((approval.Stamp, Approval(threadId, approval)));
+        }
+
         return [.. updates.OrderBy(u => u.Stamp).Select(u => u.Update)];
     }
 
     /// <summary>The newest place in what is kept.</summary>
     public static long NewestOf(ThreadHistory history) =>
-        new[] { history.Now, history.Running?.Stamp ?? 0 }
+        new[] { history.Now, history.Running?.Stamp ?? 0, history.Approval?.Stamp ?? 0 }
             .Concat(history.Waiting.Select(e => e.Sequence))
             .Concat(history.Outcomes.Select(o => o.Stamp))
             .Max();
@@ -56,6 +61,41 @@ internal static class ThreadUpdates
         BatchId = told.BatchId,
         RetryAt = DateTimeOffset.FromUnixTimeMilliseconds(told.Number),
     };
+
+    public static BatchInterrupted Interrupted(string threadId, in ThreadAnnouncement told) =>
+        new() { ThreadId = threadId, Position = Position(told.Stamp), BatchId = told.BatchId, FirstSequence = told.FirstSequence, LastSequence = told.LastSequence };
+
+    public static ApprovalRequested Approval(string threadId, HistoryApproval approval)
+    {
+        var position = Position(approval.Stamp);
+        var calls = JsonSerializer.Deserialize(approval.Journal, StoreJson.Journal)?.LastRound?.Calls ?? [];
+        return new ApprovalRequested
+        {
+            ThreadId = threadId,
+            Position = position,
+            BatchId = approval.BatchId,
+            Calls =
+            [
+                .. calls.Where(c => c.State == ToolCallState.AwaitingApproval).Select(c => new ToolCalled
+                {
+                    ThreadId = threadId, Position = position, BatchId = approval.BatchId, CallId = c.CallId, Name = c.Name, Arguments = c.Arguments,
+                }),
+            ],
+        };
+    }
+
+    /// <summary>What a run told while it is under way. Its place is behind the last update that is kept, by the number of the item.</summary>
+    public static ThreadUpdate Live(string threadId, string batchId, long last, LiveItem item)
+    {
+        var position = string.Create(CultureInfo.InvariantCulture, $"{last}.{item.Index}");
+        return item.Kind switch
+        {
+            LiveKind.Text => new TextDelta { ThreadId = threadId, Position = position, BatchId = batchId, Offset = item.Offset, Text = item.Text ?? "" },
+            LiveKind.ToolCalled => new ToolCalled { ThreadId = threadId, Position = position, BatchId = batchId, CallId = item.CallId ?? "", Name = item.Name ?? "", Arguments = item.Text },
+            LiveKind.ToolAnswered => new ToolAnswered { ThreadId = threadId, Position = position, BatchId = batchId, CallId = item.CallId ?? "", Name = item.Name ?? "", IsError = item.IsError },
+            _ => new UpdatesSkipped { ThreadId = threadId, Position = position, BatchId = batchId },
+        };
+    }
 
     public static ThreadUpdate Outcome(string threadId, long stamp, string? reply, string? failure) => reply is not null
         ? new BatchReplied { ThreadId = threadId, Position = Position(stamp), Reply = JsonSerializer.Deserialize(reply, StoreJson.Reply)! }
@@ -86,10 +126,20 @@ internal static class ThreadUpdates
     public static long StampOf(ThreadUpdate update) => long.Parse(update.Position, CultureInfo.InvariantCulture);
 
     /// <exception cref="ArgumentException">Not a position.</exception>
-    public static long? ParsePosition(string? position, string parameter) =>
-        position is null ? null
-        : long.TryParse(position, NumberStyles.None, CultureInfo.InvariantCulture, out var stamp) ? stamp
-        : throw new ArgumentException($"'{position}' is not the position of an update.", parameter);
+    public static WatchPosition? ParsePosition(string? position, string parameter)
+    {
+        if (position is null)
+        {
+            return null;
+        }
+
+        var parts = position.Split('.', 2);
+        var item = 0;
+        return long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var stamp)
+            && (parts.Length == 1 || int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out item))
+                ? new WatchPosition(stamp, item)
+                : throw new ArgumentException($"'{position}' is not the position of an update.", parameter);
+    }
 
     private static string Position(long stamp) => stamp.ToString(CultureInfo.InvariantCulture);
 
@@ -100,3 +150,6 @@ internal static class ThreadUpdates
         _ => [],
     };
 }
+
+/// <summary>Where a watcher is: what is kept it has seen up to a stamp, and of the run under way that had begun then the items up to a number.</summary>
+internal readonly record struct WatchPosition(long Stamp, int Item);

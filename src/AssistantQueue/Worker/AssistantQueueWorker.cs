@@ -28,6 +28,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
     private readonly BackendPause _pause;
     private readonly RunSlots _slots;
     private readonly DeliverSlots _deliverSlots;
+    private readonly LiveReplies _lives = new();
     private readonly RunStep _run;
     private readonly FinishStep _finish;
     private readonly DeliverStep _deliver;
@@ -38,11 +39,14 @@ internal sealed class AssistantQueueWorker : BackgroundService
     private readonly TaskTracker _handlers = new();
     private readonly CancellationTokenSource _deliveriesStop = new();
     private Task _delivering = Task.CompletedTask;
+    private IAsyncDisposable? _signals;
     private readonly CancellationTokenRegistration _onHostStopping;
 
     /// <param name="queueName">The queue's name; empty for the unnamed queue.</param>
     /// <param name="store">The store; owned by the container.</param>
     /// <param name="backend">Runs the batches.</param>
+    /// <param name="tools">What the model may call.</param>
+    /// <param name="caller">Calls it.</param>
     /// <param name="options">The settings as they are now.</param>
     /// <param name="dispatcher">Calls the handlers.</param>
     /// <param name="metrics">The queue's numbers.</param>
@@ -54,6 +58,8 @@ internal sealed class AssistantQueueWorker : BackgroundService
         string queueName,
         IQueueStore store,
         IAssistantBackend backend,
+        ToolSet tools,
+        ToolCaller caller,
         Func<AssistantQueueOptions> options,
         HandlerDispatcher dispatcher,
         QueueMetrics metrics,
@@ -73,7 +79,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
         _pause = new BackendPause(queueName, _timer, time, log);
         _slots = new RunSlots(_pause, WakeClaim, time);
         _deliverSlots = new DeliverSlots(options);
-        _run = new RunStep(queueName, store, backend, options, _stop, metrics, time, log);
+        _run = new RunStep(queueName, store, backend, tools, caller, options, _stop, _lives, metrics, time, log);
         _finish = new FinishStep(queueName, store, options, _pause, _stop, metrics, time, log, new FinishLinks
         {
             HasHandlers = dispatcher.HasHandlers,
@@ -132,6 +138,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
             renewer.Dispose();
         }
 
+        await EndSignalsAsync();
         await LeaveAsync();
         Log.WorkerStopped(_log, _queueName, _workerId);
     }
@@ -171,7 +178,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
         var errors = new Every(TimeSpan.FromMinutes(1), _time);
         try
         {
-            await using var subscription = await StoreRetry.UntilAnswered(
+            var untilAnswered = StoreRetry.UntilAnswered(
                 _time,
                 e =>
                 {
@@ -179,7 +186,10 @@ internal sealed class AssistantQueueWorker : BackgroundService
                     {
                         Log.SubscribeFailed(_log, _queueName, e);
                     }
-                }).ExecuteAsync(async token => await _store.SubscribeToWakeUpsAsync(_workerId, OnWake, token), _stop.Stopping);
+                });
+            await using var wakeUps = await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToWakeUpsAsync(_workerId, OnWake, token), _stop.Stopping);
+            // While runs go on, also after the host began to stop.
+            _signals = await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToRunSignalsAsync(_workerId, OnSignal, token), _stop.Stopping);
             await Task.Delay(Timeout.InfiniteTimeSpan, _stop.Stopping);
         }
         catch (OperationCanceledException)
@@ -190,6 +200,18 @@ internal sealed class AssistantQueueWorker : BackgroundService
         {
             // Without wake-ups the loops still look in time; only new threads wait for the next safety look.
             Log.SubscribeFailed(_log, _queueName, e);
+        }
+    }
+
+    private void OnSignal(RunSignal signal)
+    {
+        if (signal.LiveAfter is { } after)
+        {
+            _lives.Ask(signal.ThreadId, signal.Fence, after);
+        }
+        else
+        {
+            _renewers[_store.PartitionOf(signal.ThreadId)].Wants(signal.ThreadId, signal.Fence, signal.Wish);
         }
     }
 
@@ -260,6 +282,14 @@ internal sealed class AssistantQueueWorker : BackgroundService
                 WakeDelivery(delivery.Lease.Partition, TimeSpan.Zero);
             }
         });
+    }
+
+    private async Task EndSignalsAsync()
+    {
+        if (_signals is { } signals)
+        {
+            await _stopClock.WaitAsync(signals.DisposeAsync().AsTask(), _stopClock.Over + TimeSpan.FromSeconds(1), CancellationToken.None);
+        }
     }
 
     private async Task LeaveAsync()

@@ -63,10 +63,10 @@ public abstract class AnnouncementTests(StoreServer server) : StoreTest(server)
 
         var (first, last) = (stored[0].Sequence, stored[1].Sequence);
         Assert.Equal(new ThreadAnnouncement(last, AnnouncementKind.Stored, "", first, last, 0), heard[0]);
-        Assert.Equal(new ThreadAnnouncement(batch.Lease.Fence, AnnouncementKind.Started, batch.Lease.BatchId, first, last, 1), heard[1]);
+        Assert.Equal(new ThreadAnnouncement(batch.Lease.Fence, AnnouncementKind.Started, batch.Lease.BatchId, first, last, 1, "w1"), heard[1]);
         Assert.Equal((AnnouncementKind.Retrying, batch.Lease.BatchId), (heard[2].Kind, heard[2].BatchId));
         Assert.InRange(heard[2].Number, Seed.Now - 60_000, Seed.Now + 5_000);
-        Assert.Equal(new ThreadAnnouncement(second.Lease.Fence, AnnouncementKind.Started, batch.Lease.BatchId, first, last, 2), heard[3]);
+        Assert.Equal(new ThreadAnnouncement(second.Lease.Fence, AnnouncementKind.Started, batch.Lease.BatchId, first, last, 2, second.Lease.WorkerId), heard[3]);
         Assert.Equal((AnnouncementKind.Replied, heard[4].Stamp), (heard[4].Kind, (await Store.ReadHistoryAsync("c", Ct)).Outcomes[0].Stamp));
     }
 

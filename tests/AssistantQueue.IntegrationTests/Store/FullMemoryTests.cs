@@ -46,7 +46,7 @@ public sealed class FullMemoryTests
         Assert.Equal(FinishAnswer.Applied, await store.RetryAsync(batches["retry"], new RetryWrite(TimeSpan.Zero, "e", "j", true), default));
         Assert.Equal(FinishAnswer.Applied, await store.FailAsync(batches["fail"], new FailWrite("f", FailureKind.Permanent, [], true), default));
         Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["release"], new ReleaseWrite(TimeSpan.Zero, "j", false), default));
-        Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["hold"], new ReleaseWrite(TimeSpan.Zero, "j", false, Hold: true), default));
+        Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["hold"], new ReleaseWrite(TimeSpan.Zero, "j", false, ReleaseHold.NewerVersion), default));
 
         // Everything that waits can still be claimed and finished, deliveries too.
         Assert.Contains("waiting", (await ClaimAsync(store, "t2", 10)).Select(b => b.Lease.ThreadId));

@@ -74,7 +74,7 @@ public abstract class ReadTests(StoreServer server) : StoreTest(server)
 
         Assert.Equal([("reply with spaces", null), (null, "failure")], history!.Outcomes.Select(o => (o.Reply, o.Failure)));
         Assert.Equal(Seed.FirstSequence, history.Outcomes[0].FirstSequence);
-        Assert.Equal(new HistoryBatch(running.Lease.Fence, running.Lease.BatchId, running.FirstSequence, running.LastSequence, 0), history.Running);
+        Assert.Equal(new HistoryBatch(running.Lease.Fence, running.Lease.BatchId, running.FirstSequence, running.LastSequence, 0, "w1"), history.Running);
         Assert.Equal(["d", "e"], history.Waiting.Select(w => w.Body));
         long[] stamps = [history.Outcomes[0].Stamp, history.Outcomes[1].Stamp, history.Waiting[0].Sequence, history.Running!.Stamp, history.Waiting[1].Sequence];
         Assert.Equal(stamps.Distinct().Order(), stamps);

@@ -20,7 +20,7 @@ internal sealed class ScriptCalls(IDatabase database, string p)
             tail.AddRange([thread, messages.Length]);
             foreach (var (id, text) in messages)
             {
-                tail.AddRange([id, id.Length > 0 ? "1" : "0", "", "0", text.Length, text]);
+                tail.AddRange([id, id.Length > 0 ? "1" : "0", "", "0", "C", text.Length, text]);
             }
         }
 

@@ -80,7 +80,7 @@ public abstract class StoreTest(StoreServer server) : IAsyncLifetime
         Store.RetryAsync(lease, new RetryWrite(delay, "error", "journal", posted), Ct);
 
     private protected Task<FinishAnswer> ReleaseAsync(Lease lease, bool posted = false, TimeSpan delay = default, bool hold = false, string? journal = null) =>
-        Store.ReleaseAsync(lease, new ReleaseWrite(delay, journal, posted, hold), Ct);
+        Store.ReleaseAsync(lease, new ReleaseWrite(delay, journal, posted, hold ? ReleaseHold.NewerVersion : ReleaseHold.None), Ct);
 
     private protected Task<FinishAnswer> FailAsync(Lease lease, long? last = null, bool deliver = true, string failure = "failure") =>
         Store.FailAsync(lease, new FailWrite(failure, FailureKind.AttemptsExhausted, [], deliver, last), Ct);

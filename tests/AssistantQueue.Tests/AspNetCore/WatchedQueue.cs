@@ -50,4 +50,6 @@ internal sealed class WatchedQueue : IAssistantMessageQueue
     public Task<AssistantReply> WaitForReplyAsync(MessageReceipt receipt, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 
     public Task<QueueStatus> GetQueueStatusAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+    public Task NotifyTypingAsync(string threadId, CancellationToken cancellationToken = default) => throw new NotSupportedException();
 }

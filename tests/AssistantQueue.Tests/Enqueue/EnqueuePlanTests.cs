@@ -10,7 +10,7 @@ public sealed class EnqueuePlanTests
     [Fact]
     public void Of_SeveralThreads_IsAUnitAThreadInOrder()
     {
-        var plan = EnqueuePlan.Of([Text("b", "1"), Text("a", "2"), Text("b", "3")], "messages");
+        var plan = EnqueuePlan.Of([Text("b", "1"), Text("a", "2"), Text("b", "3")], "messages", new());
 
         Assert.Equal(["b", "a"], plan.Units.Select(u => u.ThreadId));
         Assert.Equal(["1", "3"], plan.Units[0].Messages.Select(m => Stored(m).Text));
@@ -19,7 +19,7 @@ public sealed class EnqueuePlanTests
     [Fact]
     public void Receipts_SeveralThreads_ComeInTheOrderGiven()
     {
-        var plan = EnqueuePlan.Of([Text("b", "1", "b1"), Text("a", "2", "a1"), Text("b", "3", "b2")], "messages");
+        var plan = EnqueuePlan.Of([Text("b", "1", "b1"), Text("a", "2", "a1"), Text("b", "3", "b2")], "messages", new());
         var due = DateTimeOffset.UnixEpoch.AddDays(20_000);
 
         var receipts = plan.Receipts("q",
@@ -37,7 +37,7 @@ public sealed class EnqueuePlanTests
     [Fact]
     public void Of_SameIdTwiceInOneCall_IsOneMessageWithTwoReceipts()
     {
-        var plan = EnqueuePlan.Of([Text("a", "one", "id"), Text("b", "other thread", "id"), Text("a", "again", "id")], "messages");
+        var plan = EnqueuePlan.Of([Text("a", "one", "id"), Text("b", "other thread", "id"), Text("a", "again", "id")], "messages", new());
 
         Assert.Single(plan.Units[0].Messages);
         var receipts = plan.Receipts("", [new(EnqueueStatus.Stored, [new(5, null, false)]), new(EnqueueStatus.Stored, [new(6, null, false)])]);
@@ -47,11 +47,11 @@ public sealed class EnqueuePlanTests
     [Fact]
     public void Of_NoId_MakesOneThatIsNotRemembered()
     {
-        var message = EnqueuePlan.Of([Text("a", "hi")], "m").Units[0].Messages[0];
+        var message = EnqueuePlan.Of([Text("a", "hi")], "m", new()).Units[0].Messages[0];
 
         Assert.StartsWith("msg_", message.MessageId, StringComparison.Ordinal);
         Assert.False(message.IsDeduplicated);
-        Assert.True(EnqueuePlan.Of([Text("a", "hi", "mine")], "m").Units[0].Messages[0].IsDeduplicated);
+        Assert.True(EnqueuePlan.Of([Text("a", "hi", "mine")], "m", new()).Units[0].Messages[0].IsDeduplicated);
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class EnqueuePlanTests
             Metadata = { ["channel"] = "web" },
         };
 
-        var stored = EnqueuePlan.Of([message], "m").Units[0].Messages[0];
+        var stored = EnqueuePlan.Of([message], "m", new()).Units[0].Messages[0];
 
         var body = Stored(stored);
         Assert.DoesNotContain('\n', stored.Body);
@@ -83,14 +83,14 @@ public sealed class EnqueuePlanTests
     [Fact]
     public void Of_PartThatCannotBeStored_IsAnArgumentException()
     {
-        var e = Assert.Throws<ArgumentException>(() => EnqueuePlan.Of([new() { ThreadId = "a", Contents = [new OwnPart()] }], "message"));
+        var e = Assert.Throws<ArgumentException>(() => EnqueuePlan.Of([new() { ThreadId = "a", Contents = [new OwnPart()] }], "message", new()));
 
         Assert.Contains("stored as JSON", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Of_OneBadMessage_StoresNone() =>
-        Assert.Throws<ArgumentException>(() => EnqueuePlan.Of([Text("a", "good"), Text("b", " ")], "messages"));
+        Assert.Throws<ArgumentException>(() => EnqueuePlan.Of([Text("a", "good"), Text("b", " ")], "messages", new()));
 
     private static AssistantMessage Text(string thread, string text, string? id = null) => new() { ThreadId = thread, Text = text, MessageId = id };
 

@@ -126,10 +126,10 @@ public sealed class LeaseRenewerTests : IDisposable
         public Func<IReadOnlyList<Lease>, IReadOnlyList<RenewAnswer>> Answer { get; set; } =
             leases => [.. leases.Select(_ => RenewAnswer.Renewed)];
 
-        public override IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+        public override IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
         {
             Asked.Add([.. leases.Select(l => l.ThreadId)]);
-            return Answer(leases);
+            return [.. Answer(leases).Select(answer => (Renewal)answer)];
         }
     }
 }

@@ -101,9 +101,9 @@ public sealed partial class ReadmeTests
         foreach (var property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
             var value = property.GetValue(options);
-            if (value is BackoffOptions backoff)
+            if (value is BackoffOptions or ToolOptions)
             {
-                foreach (var (name, inner) in Defaults(backoff))
+                foreach (var (name, inner) in Defaults(value))
                 {
                     defaults[$"{property.Name}:{name}"] = inner;
                 }

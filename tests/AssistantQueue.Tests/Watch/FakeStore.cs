@@ -15,6 +15,12 @@ internal sealed class FakeStore : IQueueStore
 
     public Func<ThreadHistory> History { get; set; } = () => new([], null, [], 0);
 
+    /// <summary>Told of each publication; what it throws is the answer.</summary>
+    public Action<long, IReadOnlyList<LiveItem>> OnPublish { get; set; } = (_, _) => throw new NotSupportedException();
+
+    /// <summary>Told of each question to a worker.</summary>
+    public Action<string, long, int> OnAsk { get; set; } = (_, _, _) => { };
+
     public int Partitions => 1;
 
     public IFailedStore Failed => throw new NotSupportedException();
@@ -45,11 +51,33 @@ internal sealed class FakeStore : IQueueStore
 
     public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => throw new NotSupportedException();
+    public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => throw new NotSupportedException();
 
     public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task HoldBackAsync(string threadId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<ApprovalState?> ReadApprovalAsync(string threadId, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<DecideAnswer> DecideAsync(string threadId, string batchId, string callId, ToolDecision decision, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken)
+    {
+        OnPublish(fence, items);
+        return Task.CompletedTask;
+    }
+
+    public Task AskForLiveAsync(string threadId, string workerId, long fence, int after, CancellationToken cancellationToken)
+    {
+        OnAsk(workerId, fence, after);
+        return Task.CompletedTask;
+    }
+
+    public Task<IAsyncDisposable> SubscribeToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -129,7 +129,7 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
     {
         var store = new FakeStore();
         var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store), TimeProvider.System, NullLogger.Instance);
-        await using var watch = new Watcher(watcher.WatchAsync("c1", 0, default).GetAsyncEnumerator());
+        await using var watch = new Watcher(watcher.WatchAsync("c1", new WatchPosition(0, 0), default).GetAsyncEnumerator());
         var history = new List<StoredEntry> { Entry(1) };
         store.History = () => new([], null, [.. history], 1_000_000);
         await watch.NextAsync();

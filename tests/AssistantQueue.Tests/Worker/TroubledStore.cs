@@ -26,7 +26,7 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) =>
         CallAsync(nameof(ClaimAsync), () => inner.ClaimAsync(request, cancellationToken));
 
-    public virtual IReadOnlyList<RenewAnswer> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+    public virtual IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
     {
         Before(nameof(Renew));
         return inner.Renew(partition, workerId, leases);
@@ -40,6 +40,25 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
 
     public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
         CallAsync(nameof(WriteJournalAsync), () => inner.WriteJournalAsync(lease, write, cancellationToken));
+
+    public Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken) =>
+        CallAsync(nameof(JoinAsync), () => inner.JoinAsync(lease, has, cancellationToken));
+
+    public Task HoldBackAsync(string threadId, CancellationToken cancellationToken) => inner.HoldBackAsync(threadId, cancellationToken);
+
+    public Task<ApprovalState?> ReadApprovalAsync(string threadId, CancellationToken cancellationToken) => inner.ReadApprovalAsync(threadId, cancellationToken);
+
+    public Task<DecideAnswer> DecideAsync(string threadId, string batchId, string callId, ToolDecision decision, CancellationToken cancellationToken) =>
+        CallAsync(nameof(DecideAsync), () => inner.DecideAsync(threadId, batchId, callId, decision, cancellationToken));
+
+    public Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken) =>
+        inner.PublishLiveAsync(threadId, fence, items, cancellationToken);
+
+    public Task AskForLiveAsync(string threadId, string workerId, long fence, int after, CancellationToken cancellationToken) =>
+        inner.AskForLiveAsync(threadId, workerId, fence, after, cancellationToken);
+
+    public Task<IAsyncDisposable> SubscribeToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken) =>
+        inner.SubscribeToRunSignalsAsync(workerId, onSignal, cancellationToken);
 
     public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) =>
         CallAsync(nameof(CompleteAsync), () => inner.CompleteAsync(lease, write, cancellationToken));

@@ -1,13 +1,17 @@
 using System.Text.Json;
 using AssistantQueue.Deliver;
 using AssistantQueue.Diagnostics;
+using AssistantQueue.Enqueue;
 using AssistantQueue.Redis;
+using AssistantQueue.Run;
 using AssistantQueue.Store;
+using AssistantQueue.Watch;
 using AssistantQueue.Worker;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.Tests.Worker;
 
@@ -35,6 +39,9 @@ internal sealed class WorkerRig : IAsyncDisposable
 
     public TestHandler Handler { get; } = new();
 
+    /// <summary>The workers' tools.</summary>
+    public List<AIFunction> Tools { get; } = [];
+
     public FakeLogger<AssistantQueueWorker> Log { get; } = new();
 
     /// <summary>The test's own way to the queue.</summary>
@@ -58,10 +65,20 @@ internal sealed class WorkerRig : IAsyncDisposable
     {
         var dispatcher = new HandlerDispatcher(_services.GetRequiredService<IServiceScopeFactory>(), _ => [handler ?? Handler], hasHandlers: true, Log);
         var worker = new AssistantQueueWorker(
-            "", store ?? Connect(), Backend, () => Options, dispatcher, _metrics, TimeProvider.System, Log, new NoLifetime(), shutdown ?? TimeSpan.FromSeconds(30));
+            "", store ?? Connect(), Backend, new ToolSet("", Tools), new ToolCaller(_services.GetRequiredService<IServiceScopeFactory>(), TimeProvider.System, Log),
+            () => Options, dispatcher, _metrics, TimeProvider.System, Log, new NoLifetime(), shutdown ?? TimeSpan.FromSeconds(30));
         _workers.Add(worker);
         await worker.StartAsync(CancellationToken.None);
         return worker;
+    }
+
+    /// <summary>Adds messages as the app does.</summary>
+    public AssistantMessageQueue Queue(IQueueStore? store = null)
+    {
+        var mine = store ?? Store;
+        var subscriptions = new ThreadSubscriptions(mine);
+        return new AssistantMessageQueue(
+            "", mine, () => Options, new ReplyWaiter(mine, subscriptions, TimeProvider.System), new ThreadWatcher(mine, subscriptions, TimeProvider.System, Log), _metrics);
     }
 
     public Task<StoredReceipt> AddAsync(string thread, string text, int delayMs = 0, string? instructions = null) =>

@@ -13,9 +13,12 @@ ARGV[8]  most characters of a batch
 ARGV[9]  most pending messages of a thread
 ARGV[10] how long message ids are remembered, ms
 ARGV[11] number of units, then for each unit: thread, number of messages, and for each message:
-         id, '1' if the id is to be recognised again, own delay in ms or '', '1' to flush, characters, JSON
+         id, '1' if the id is to be recognised again, own delay in ms or '', '1' to flush,
+         what it does to a run under way: 'C' waits | 'I' interrupts | 'R' is refused | 'S' joins, characters, JSON
 Returns  a line a unit: 'S' and a word sequence:due:duplicate a message (due 0 behind a run) | 'F' thread full | 'C' corrupt
-Writes   p:request:<id>, p:messages:<thread>, p:message-id:<length>:<thread>:<id>, p:due, p:counters
+         | 'B' refused, a run is under way
+Writes   p:request:<id>, p:messages:<thread>, p:message-id:<length>:<thread>:<id>, p:due, p:thread:<thread>, p:counters
+Tells    the worker of a run that is to be interrupted or joined
 ]]
 --@include partition
 --@include entry
@@ -61,6 +64,15 @@ local function read(id)
   return thread
 end
 
+-- What newer messages want of the run is kept with it, for the next renewal; telling its worker is only faster.
+local function wish(id, letter)
+  local key = p .. ':thread:' .. id
+  local h = redis.call('HMGET', key, 'owner', 'fence', 'wish')
+  if not h[1] then return end
+  if not string.find(h[3] or '', letter, 1, true) then redis.call('HSET', key, 'wish', (h[3] or '') .. letter) end
+  redis.call('PUBLISH', p .. ':signals:' .. h[1], h[2] .. ' ' .. letter .. ' ' .. id)
+end
+
 local function move(thread, own_delay, flush)
   if thread.running or thread.pausing then return end
   thread.oldest = thread.oldest or now
@@ -81,10 +93,10 @@ for u = 1, tonumber(ARGV[11]) do
   at = at + 2
   local thread = threads[id] or read(id)
   threads[id] = thread
-  local fresh, words, seen = {}, {}, {}
+  local fresh, words, seen, refused = {}, {}, {}, false
   if not thread.corrupt then
     for i = 1, count do
-      local a = at + 6 * (i - 1)
+      local a = at + 7 * (i - 1)
       local key = ARGV[a + 1] == '1' and remember > 0 and message_id(id, ARGV[a]) or nil
       local first = key and (ids[key] or redis.pcall('GET', key))
       if type(first) == 'table' then thread.corrupt = true break end
@@ -95,24 +107,28 @@ for u = 1, tonumber(ARGV[11]) do
       else
         local message = { key = key, at = a, place = i, again = {} }
         fresh[#fresh + 1] = message
+        refused = refused or thread.running and ARGV[a + 4] == 'R'
         if key then seen[key] = message end
       end
     end
   end
   if thread.corrupt then
     outcomes[u] = 'C'
+  elseif refused then
+    outcomes[u] = 'B'
   elseif #fresh > 0 and thread.length + #fresh > max_pending then
     outcomes[u] = 'F'
   else
     local unit = { thread = id, entries = {}, keys = {} }
     for _, message in ipairs(fresh) do
       local a = message.at
-      local characters = tonumber(ARGV[a + 4])
+      local characters = tonumber(ARGV[a + 5])
       thread.last = math.max(thread.last + 1, now_us)
       thread.sum = thread.sum + characters
       thread.length = thread.length + 1
       unit.first = unit.first or thread.last
-      unit.entries[#unit.entries + 1] = table.concat({ text(thread.last), text(thread.sum), ARGV[a + 4], ARGV[a + 5] }, ' ')
+      unit.entries[#unit.entries + 1] = table.concat({ text(thread.last), text(thread.sum), ARGV[a + 5], ARGV[a + 6] }, ' ')
+      if thread.running and ARGV[a + 4] ~= 'C' then unit.wishes = unit.wishes or {} unit.wishes[ARGV[a + 4]] = true end
       move(thread, tonumber(ARGV[a + 2]), ARGV[a + 3] == '1')
       message.sequence = thread.last
     end
@@ -130,7 +146,7 @@ for u = 1, tonumber(ARGV[11]) do
     units[#units + 1] = unit
     outcomes[u] = 'S ' .. table.concat(words, ' ')
   end
-  at = at + 6 * count
+  at = at + 7 * count
 end
 local outcome = table.concat(outcomes, '\n')
 
@@ -146,6 +162,7 @@ for _, unit in ipairs(units) do
     end
     for _, pair in ipairs(unit.keys) do redis.call('SET', pair[1], pair[2], 'PX', remember) end
     announce(unit.thread, unit.last, 'S', '-', unit.first, unit.last, 0)
+    for letter in pairs(unit.wishes or {}) do wish(unit.thread, letter) end
   end
 end
 local soonest

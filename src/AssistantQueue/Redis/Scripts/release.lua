@@ -12,15 +12,21 @@ ARGV[7]  batch
 ARGV[8]  how long nobody may claim it, ms
 ARGV[9]  journal, or '' to leave the stored one
 ARGV[10] '1' if the API has messages of the batch, or may have: its range then stays sealed
-ARGV[11] '1' to hold the thread back: written by a newer version
+ARGV[11] '1' to hold the thread back: written by a newer version; 'a': tool calls wait for approval;
+         'i' not to hold it: a newer message interrupted the run, so its range is sealed anew together with the newer ones
+ARGV[12] with 'a': how many decisions the worker knows; with more in the store the thread is due at once
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:thread:<thread>, p:due, p:suspects or p:held, p:counters, p:request:<id>
+Tells    with 'a' and 'i': watchers
 ]]
 --@include partition
 --@include sets
 --@include owned
 --@include wake
 --@include rearm
+--@include entry
+--@include stamp
+--@include announce
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
 if known then return known end
@@ -30,13 +36,27 @@ if mine ~= 1 then return text(mine) end
 
 local key = p .. ':thread:' .. thread
 redis.call('ZREM', p .. ':leases', thread)
-local count = tonumber(redis.call('HGET', key, 'count'))
+local sealed = redis.call('HMGET', key, 'first', 'last', 'count', 'decisions')
+local count = tonumber(sealed[3])
 if ARGV[9] ~= '' then redis.call('HSET', key, 'journal', ARGV[9]) end
 redis.call('HSET', key, 'posted', ARGV[10], 'resumed', '1')
 local from = now + tonumber(ARGV[8])
-if ARGV[11] == '1' then
+if ARGV[11] == 'i' then
+  redis.call('HDEL', key, 'wish')
+  announce(thread, stamp_of(thread, ARGV[6], tonumber(sealed[2])), 'I', ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0)
+end
+local _, decided = string.gsub(sealed[4] or '', '[^\n]+', '')
+local approval = ARGV[11] == 'a' and decided <= tonumber(ARGV[12])
+if ARGV[11] == '1' or approval then
   redis.call('HDEL', key, 'owner', 'token', 'adoptable')
   redis.call('ZADD', p .. ':held', text(from), thread)
+  if approval then
+    local stamp = stamp_of(thread, ARGV[6], tonumber(sealed[2]))
+    redis.call('HSET', key, 'approval', text(stamp))
+    announce(thread, stamp, 'P', ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0)
+  end
+elseif ARGV[11] == 'a' then
+  rearm(thread, now, worker)
 else
   rearm(thread, from, worker)
 end

@@ -6,7 +6,7 @@ ARGV[1]  partitions
 ARGV[2]  worker
 ARGV[3]  lease, ms
 ARGV[4]  number of leases, then for each: 'run' | 'delivery', thread, fence
-Returns  { '1' extended | '0' somebody else's now … }
+Returns  { '1' extended, followed by what newer messages want of a run ('I', 'S') | '0' somebody else's now … }
 Writes   p:workers, p:leases, p:deliveries
 ]]
 --@include partition
@@ -19,10 +19,10 @@ local answers = {}
 for i = 1, tonumber(ARGV[4]) do
   local kind, thread, fence = ARGV[2 + 3 * i], ARGV[3 + 3 * i], ARGV[4 + 3 * i]
   local run = kind == 'run'
-  local held = redis.pcall('HMGET', p .. (run and ':thread:' or ':delivering:') .. thread, 'owner', 'fence')
+  local held = redis.pcall('HMGET', p .. (run and ':thread:' or ':delivering:') .. thread, 'owner', 'fence', 'wish')
   if held[1] == worker and held[2] == fence then
     redis.call('ZADD', p .. (run and ':leases' or ':deliveries'), ends, thread)
-    answers[i] = '1'
+    answers[i] = '1' .. (held[3] or '')
   else
     answers[i] = '0'
   end

@@ -1,0 +1,33 @@
+--[[
+Store what somebody decided about a tool call; a thread that rests for it is due at once.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  thread
+ARGV[3]  batch
+ARGV[4]  call, without white space
+ARGV[5]  '1' approved | '0' rejected
+ARGV[6]  the reason, without white space
+Returns  '1' stored, now or before; '0' decided differently; '-1' the thread has another batch, or none
+Writes   p:thread:<thread>, p:held, p:due or p:suspects
+]]
+--@include partition
+--@include wake
+--@include rearm
+local thread, call = ARGV[2], ARGV[4]
+local key = p .. ':thread:' .. thread
+local h = redis.call('HMGET', key, 'batch', 'decisions', 'approval')
+if h[1] ~= ARGV[3] then return '-1' end
+for line in string.gmatch(h[2] or '', '[^\n]+') do
+  local known, word = string.match(line, '^(%S+) (%d)')
+  if known == call then return word == ARGV[5] and '1' or '0' end
+end
+
+local line = call .. ' ' .. ARGV[5] .. ' ' .. ARGV[6]
+redis.call('HSET', key, 'decisions', h[2] and (h[2] .. '\n' .. line) or line)
+-- A thread that still runs sees it when it is given back.
+if h[3] and redis.call('ZREM', p .. ':held', thread) == 1 then
+  redis.call('HDEL', key, 'approval')
+  rearm(thread, now)
+end
+return '1'

@@ -1,0 +1,43 @@
+--[[
+Let messages that arrived during a run join its batch: those behind the sealed range that ask for it, up to the first that doesn't.
+KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
+KEYS[2]  p:guard  -     never exists
+ARGV[1]  partitions
+ARGV[2]  thread
+ARGV[3]  worker
+ARGV[4]  fence
+ARGV[5]  batch
+ARGV[6]  how many messages of the batch the worker has: a repeated call gives the same ones again
+ARGV[7]  most messages of a batch
+Returns  { '1' | '0' somebody else's now | '-1' Redis has lost its data, stored message … }
+Writes   p:thread:<thread>, p:counters
+]]
+--@include partition
+--@include entry
+--@include owned
+local thread = ARGV[2]
+local mine = owned(thread, ARGV[3], ARGV[4], ARGV[5])
+if mine ~= 1 then return { text(mine) } end
+
+local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
+local has, most = tonumber(ARGV[6]), tonumber(ARGV[7])
+local count = tonumber(redis.call('HGET', key, 'count'))
+local lines, through, last = { '1' }, count, nil
+for i, line in ipairs(redis.call('LRANGE', messages, has, most - 1)) do
+  local place = has + i
+  if place > count then
+    -- The body of such a message begins with this word, wherever else it may stand.
+    local sequence = header(line)
+    if not sequence or not string.find(line, '^%d+ %d+ %d+ {"busy":"steer"') then break end
+    through, last = place, sequence
+  end
+  lines[#lines + 1] = line
+end
+
+if last then
+  redis.call('HSET', key, 'last', text(last), 'count', text(through), 'posted', '1')
+  redis.call('HINCRBY', counters, 'active', through - count)
+end
+local wish = string.gsub(redis.call('HGET', key, 'wish') or '', 'S', '')
+redis.call('HSET', key, 'wish', wish)
+return lines

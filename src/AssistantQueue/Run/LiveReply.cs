@@ -1,0 +1,186 @@
+using AssistantQueue.Store;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.Run;
+
+/// <summary>What one run tells while it is under way: kept in a bounded buffer, and published while somebody watches. Thread-safe.</summary>
+/// <remarks>
+/// Nobody watches most of the time, and then this costs nothing but the buffer. A watcher asks for what it lacks, and asks again every few seconds
+/// as long as it watches (<see cref="WatchTime"/>): so lost publications, lost questions and watchers that went away need no further care.
+/// </remarks>
+internal sealed class LiveReply(string threadId, long fence, IQueueStore store, TimeProvider time, ILogger log)
+{
+    /// <summary>How long a question counts. Watchers repeat theirs at a third of it.</summary>
+    public static readonly TimeSpan WatchTime = TimeSpan.FromSeconds(30);
+
+    private const int MaxKept = 64 * 1024;
+
+    // what an item weighs besides its text
+    private const int ItemWeight = 64;
+
+    // a text that nobody watches is cut here, so that the buffer can let go of its beginning
+    private const int MaxPiece = 4 * 1024;
+
+    // at most 25 publications a second
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(40);
+    private static readonly TimeSpan LastPublication = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _sync = new();
+    private readonly Queue<LiveItem> _kept = new();
+    private readonly System.Text.StringBuilder _text = new();
+    private int _length;
+    private int _weight;
+    private int _lastIndex;
+    private int _droppedThrough;
+    private int _publishedThrough;
+    private long? _watchedSince;
+    private long? _lastPublished;
+    private Task _publishing = Task.CompletedTask;
+
+    public ValueTask TellAsync(RunUpdate update)
+    {
+        lock (_sync)
+        {
+            switch (update)
+            {
+                case RunTextDelta { Text.Length: > 0 } delta:
+                    _text.Append(delta.Text);
+                    if (_text.Length >= MaxPiece)
+                    {
+                        EndText();
+                    }
+
+                    break;
+                case RunToolCalled call:
+                    EndText();
+                    Keep(new LiveItem { Index = ++_lastIndex, Kind = LiveKind.ToolCalled, CallId = call.CallId, Name = call.Name, Text = call.Arguments });
+                    break;
+                case RunToolAnswered answer:
+                    EndText();
+                    Keep(new LiveItem { Index = ++_lastIndex, Kind = LiveKind.ToolAnswered, CallId = answer.CallId, Name = answer.Name, IsError = answer.IsError });
+                    break;
+                default:
+                    return ValueTask.CompletedTask;
+            }
+
+            Publish();
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A watcher wants what comes after an item, and what comes from now on.</summary>
+    public void Ask(int after)
+    {
+        lock (_sync)
+        {
+            _watchedSince = time.GetTimestamp();
+            _publishedThrough = Math.Min(_publishedThrough, after);
+            Publish();
+        }
+    }
+
+    /// <summary>Publishes what is left, before the run's end is told; not for long.</summary>
+    public async Task EndAsync()
+    {
+        Task publishing;
+        lock (_sync)
+        {
+            Publish();
+            publishing = _publishing;
+        }
+
+        await publishing.WaitAsync(LastPublication, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private bool IsWatched => _watchedSince is { } since && time.GetElapsedTime(since) < WatchTime;
+
+    private bool HasNews => _text.Length > 0 || _publishedThrough < _lastIndex;
+
+    private void EndText()
+    {
+        if (_text.Length == 0)
+        {
+            return;
+        }
+
+        Keep(new LiveItem { Index = ++_lastIndex, Kind = LiveKind.Text, Offset = _length, Text = _text.ToString() });
+        _length += _text.Length;
+        _text.Clear();
+    }
+
+    private void Keep(LiveItem item)
+    {
+        _kept.Enqueue(item);
+        _weight += Weight(item);
+        while (_weight > MaxKept && _kept.Count > 1)
+        {
+            var oldest = _kept.Dequeue();
+            _weight -= Weight(oldest);
+            _droppedThrough = oldest.Index;
+        }
+    }
+
+    private static int Weight(LiveItem item) => ItemWeight + (item.Text?.Length ?? 0);
+
+    // One publication at a time, so that they arrive in order. What is told meanwhile goes with the next.
+    private void Publish()
+    {
+        if (_publishing.IsCompleted && IsWatched && HasNews)
+        {
+            _publishing = Task.Run(PublishAsync);
+        }
+    }
+
+    private async Task PublishAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                if (_lastPublished is { } last && Pause - time.GetElapsedTime(last) is { } rest && rest > TimeSpan.Zero)
+                {
+                    await Task.Delay(rest, time);
+                }
+
+                IReadOnlyList<LiveItem> items;
+                lock (_sync)
+                {
+                    if (!IsWatched || !HasNews)
+                    {
+                        _publishing = Task.CompletedTask;
+                        return;
+                    }
+
+                    items = Take();
+                }
+
+                _lastPublished = time.GetTimestamp();
+                await store.PublishLiveAsync(threadId, fence, items, CancellationToken.None);
+            }
+        }
+        catch (Exception e)
+        {
+            // Watchers ask again for what they lack.
+            Log.LiveNotPublished(log, threadId, e);
+            lock (_sync)
+            {
+                _publishing = Task.CompletedTask;
+            }
+        }
+    }
+
+    private List<LiveItem> Take()
+    {
+        EndText();
+        var items = new List<LiveItem>();
+        if (_publishedThrough < _droppedThrough)
+        {
+            items.Add(new LiveItem { Index = _droppedThrough, Kind = LiveKind.Skipped });
+        }
+
+        items.AddRange(_kept.Where(item => item.Index > _publishedThrough));
+        _publishedThrough = _lastIndex;
+        return items;
+    }
+}
