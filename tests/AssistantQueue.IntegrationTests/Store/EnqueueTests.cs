@@ -129,9 +129,9 @@ public abstract class EnqueueTests(StoreServer server) : StoreTest(server)
 
         var outcome = await Calls.RunAsync(
             AssistantQueue.Redis.RedisScript.Enqueue, "r", ScriptCalls.Kept, 10_000, "fixed", 60_000, 100, 200_000, 3, 1_000, 3,
-            "one", 1, "x", "0", "", "0", 1, "x",
-            "full", 2, "k1", "1", "", "1", 1, "c", "k2", "1", "", "0", 1, "d",
-            "full", 1, "k3", "1", "", "0", 1, "e");
+            "one", 1, "x", "0", "", "0", "C", 1, "x",
+            "full", 2, "k1", "1", "", "1", "C", 1, "c", "k2", "1", "", "0", "C", 1, "d",
+            "full", 1, "k3", "1", "", "0", "C", 1, "e");
 
         var lines = ((string)outcome!).Split('\n');
         Assert.StartsWith("S ", lines[0], StringComparison.Ordinal);
