@@ -7,20 +7,99 @@ namespace AssistantQueue.IntegrationTests.Store;
 public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
 {
     [Fact]
-    public async Task List_SeveralFailed_NewestFirst()
+    public async Task List_SeveralFailed_NewestFirstAndChangesNothing()
     {
-        for (var i = 0; i < 3; i++)
+        foreach (var (batch, age) in new[] { ("middle", 2_000), ("oldest", 3_000), ("newest", 1_000), ("lost", 500) })
         {
-            await FailAsync(await Seed.RunningAsync("c" + i, ["a"]), failure: "f" + i);
+            await Seed.ScoreAsync("failed", batch, Seed.Now - age);
+            await Database.HashSetAsync($"{P}:failed:{batch}", "body", "failure of " + batch);
         }
 
-        var listed = new List<string>();
-        await foreach (var failure in Store.Failed.ListAsync(Ct))
+        // Its record is gone, as after an eviction: nothing to list.
+        await Database.KeyDeleteAsync($"{P}:failed:lost");
+        IsConsistent = false;
+
+        Assert.Empty(await ChangesOfAsync(async () => Assert.Equal(["failure of newest", "failure of middle", "failure of oldest"], await ListAsync())));
+    }
+
+    [Fact]
+    public async Task List_ManyOfOneMillisecond_EachOnceOverSeveralPages()
+    {
+        var batches = Enumerable.Range(0, 250).Select(i => $"b{i:000}").ToList();
+        foreach (var batch in batches)
         {
-            listed.Add(failure);
+            await Seed.ScoreAsync("failed", batch, 1_800_000_000_000);
+            await Database.HashSetAsync($"{P}:failed:{batch}", "body", batch);
         }
 
-        Assert.Equal(["f0", "f1", "f2"], listed.Order());
+        IsConsistent = false;
+
+        Assert.Equal(batches, (await ListAsync()).Order());
+    }
+
+    [Fact]
+    public async Task List_NothingFailed_IsEmpty() => Assert.Empty(await ListAsync());
+
+    [Fact]
+    public async Task Edit_FailedBatch_ReplacesItsMessagesAndNothingElse()
+    {
+        await FailAsync(await Seed.RunningAsync("c", ["a", "b"]));
+        var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
+        var before = await Read.HashAsync("failed:b-c");
+
+        var changes = await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Applied, await EditAsync(entry, "a changed", "b")));
+
+        Assert.Equal(["~failed:b-c"], changes);
+        var after = await Read.HashAsync("failed:b-c");
+        Assert.Equal(["a changed", "b"], after["messages"].Split('\n').Select(line => line.Split(' ', 4)[3]));
+        Assert.Equal(Headers(before["messages"]), Headers(after["messages"]));
+        Assert.Equal(before.Where(f => f.Key != "messages").OrderBy(f => f.Key), after.Where(f => f.Key != "messages").OrderBy(f => f.Key));
+    }
+
+    [Fact]
+    public async Task Edit_SaidAgain_IsAppliedAndChangesNothing()
+    {
+        await FailAsync(await Seed.RunningAsync("c", ["a"]));
+        var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
+        await EditAsync(entry, "changed");
+
+        Assert.Empty(await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Applied, await EditAsync(entry, "changed"))));
+    }
+
+    [Fact]
+    public async Task Edit_SomebodyElseWasFirst_ChangesNothing()
+    {
+        await FailAsync(await Seed.RunningAsync("c", ["a"]));
+        var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
+        await EditAsync(entry, "first");
+
+        Assert.Empty(await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Busy, await EditAsync(entry, "second"))));
+    }
+
+    [Fact]
+    public async Task Edit_BatchIsGone_MakesNone()
+    {
+        await FailAsync(await Seed.RunningAsync("c", ["a"]));
+        var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
+        await Store.Failed.DiscardAsync(entry, Ct);
+
+        Assert.Empty(await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Missing, await EditAsync(entry, "changed"))));
+    }
+
+    [Fact]
+    public async Task Read_FailedBatch_GivesItWholeAndChangesNothing()
+    {
+        var lease = await Seed.RunningAsync("c", ["a", "b"]);
+        await Store.WriteJournalAsync(lease, new JournalWrite("j1", false, []), Ct);
+        await FailAsync(lease, failure: "a failure");
+
+        Assert.Empty(await ChangesOfAsync(async () =>
+        {
+            var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
+            Assert.Equal(("b-c", "a failure", "j1", false), (entry.BatchId, entry.Failure, entry.Journal, entry.IsDelivery));
+            Assert.Equal([(Seed.FirstSequence, "a"), (Seed.FirstSequence + 1, "b")], entry.Messages.Select(m => (m.Sequence, m.Body)));
+            Assert.Null(await Store.Failed.ReadAsync("another", Ct));
+        }));
     }
 
     [Fact]
@@ -65,8 +144,11 @@ public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
     {
         await FailAsync(await Seed.RunningAsync("c", ["a", "b"], newer: ["d"]));
 
-        Assert.Equal(FailedAnswer.Applied, await Store.Failed.RetryAsync((await Store.Failed.ReadAsync("b-c", Ct))!, "j2", Ct));
+        var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
 
+        var changes = await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Applied, await Store.Failed.RetryAsync(entry, "j2", Ct)));
+
+        Assert.Equal(["+request", "+thread:c", "-failed", "-failed:b-c", "~counters", "~due", "~messages:c"], changes);
         Assert.Equal(["a", "b", "d"], await Read.WaitingAsync("c"));
         var batch = await ClaimOneAsync();
         Assert.Equal(["a", "b"], Texts(batch));
@@ -83,6 +165,22 @@ public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
 
         Assert.Empty(await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Busy, await Store.Failed.RetryAsync(entry, null, Ct))));
     }
+
+    private async Task<List<string>> ListAsync()
+    {
+        var listed = new List<string>();
+        await foreach (var failure in Store.Failed.ListAsync(Ct))
+        {
+            listed.Add(failure);
+        }
+
+        return listed;
+    }
+
+    private Task<FailedAnswer> EditAsync(FailedEntry entry, params string[] bodies) =>
+        Store.Failed.EditAsync(entry, [.. entry.Messages.Zip(bodies, (message, body) => message with { Body = body })], Ct);
+
+    private static IEnumerable<string> Headers(string lines) => lines.Split('\n').Select(line => string.Join(' ', line.Split(' ', 4)[..3]));
 
     private async Task AbandonAsync(string thread)
     {
