@@ -22,7 +22,7 @@ internal sealed class EmulatorCore : IAsyncDisposable
             Directory.CreateDirectory(directory);
         }
 
-        Ledger = new OpenAILedger(options.DataDirectory);
+        Ledger = new OpenAILedger(options.DataDirectory, time);
         State = new EmulatorState(options.DataDirectory);
     }
 

@@ -15,6 +15,8 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
     public async Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken)
     {
         var settings = options();
+        // Before a worker's first connection nothing is known about Redis: then a death would go uncounted, and a batch that kills each new process soon after its start would never be found out.
+        await connection.GetAsync(cancellationToken);
         var grace = settings.LockDuration / 2 > OutageGrace ? settings.LockDuration / 2 : OutageGrace;
         var sentAt = time.GetTimestamp();
         var result = (RedisResult[])(await caller.CallAsync(

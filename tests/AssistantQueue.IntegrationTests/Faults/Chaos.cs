@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace AssistantQueue.IntegrationTests.Faults;
 
 /// <summary>Breaks one thing after another, as its seed says, and mends everything at the end.</summary>
+/// <remarks>Its delays are the faults themselves: how long a process is frozen, a Redis away, a network held. Nothing is waited for by them.</remarks>
 internal sealed class Chaos(int seed, PipelineRig rig, RedisInstance redis, TcpProxy proxy, TimeSpan lockDuration, ITestOutputHelper output) : IAsyncDisposable
 {
     private const int Workers = 3;
@@ -144,6 +145,5 @@ internal sealed class Chaos(int seed, PipelineRig rig, RedisInstance redis, TcpP
         _ => "delay the network",
     };
 
-    // How long a fault lasts is part of it; nothing is waited for here.
     private Task PauseAsync(int least, int most) => Task.Delay(_random.Next(least, most));
 }

@@ -153,6 +153,7 @@ internal sealed class FailoverFlow : IAsyncDisposable
 
             flow._acknowledged[thread].Enqueue(id);
             flow.Signal();
+            // How fast somebody types; nothing is waited for.
             await Task.Delay(Pace);
         }
     }

@@ -102,6 +102,7 @@ public sealed class FaultSuiteTests(ITestOutputHelper output)
                 }
             }
 
+            // How fast somebody types; nothing is waited for.
             await Task.Delay(random.Next(50, 2_500), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 

@@ -11,8 +11,6 @@ internal sealed class RedisCluster : IAsyncDisposable
     private const int Masters = 3;
     private const int Slots = 16_384;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
     private readonly List<Node> _nodes = [];
 
     private RedisCluster()
@@ -78,17 +76,6 @@ internal sealed class RedisCluster : IAsyncDisposable
         }
     }
 
-    private static async Task UntilAsync(Func<Task<bool>> condition, string what)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while (!await condition())
-        {
-            Assert.False(patience.IsCancellationRequested, $"Not within {Patience.TotalSeconds} s: {what}");
-            // Servers don't announce it.
-            await Task.Delay(50);
-        }
-    }
-
     private async Task FormAsync()
     {
         for (var i = 0; i < _nodes.Count; i++)
@@ -105,7 +92,7 @@ internal sealed class RedisCluster : IAsyncDisposable
             }
         }
 
-        await UntilAsync(() => AllSayAsync("INFO", $"cluster_known_nodes:{_nodes.Count}"), "the nodes know each other");
+        await Servers.AgreeAsync(() => AllSayAsync("INFO", $"cluster_known_nodes:{_nodes.Count}"), "the nodes know each other");
         foreach (var (replica, master) in _nodes.Skip(Masters).Zip(_nodes))
         {
             await replica.ExecuteAsync("CLUSTER", "REPLICATE", master.Id);
@@ -117,8 +104,8 @@ internal sealed class RedisCluster : IAsyncDisposable
     // Every node sees a whole Cluster, every replica follows its master, and none is taken for something else.
     private async Task AgreedAsync()
     {
-        await UntilAsync(() => AllSayAsync("INFO", "cluster_state:ok"), "every node sees the Cluster whole");
-        await UntilAsync(
+        await Servers.AgreeAsync(() => AllSayAsync("INFO", "cluster_state:ok"), "every node sees the Cluster whole");
+        await Servers.AgreeAsync(
             async () =>
             {
                 var replicas = 0;

@@ -68,17 +68,6 @@ internal sealed class ReplicaSet : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
     }
 
-    private static async Task UntilAsync(Func<Task<bool>> condition, string what)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while (!await condition())
-        {
-            Assert.False(patience.IsCancellationRequested, $"Not within {Patience.TotalSeconds} s: {what}");
-            // Servers don't announce it.
-            await Task.Delay(50);
-        }
-    }
-
     private async Task StartServersAsync(int replicas)
     {
         var primary = await RedisInstance.StartDedicatedAsync(new RedisInstanceOptions { Kind = RedisKind.Process, Arguments = ["--repl-diskless-sync-delay", "0"] });
@@ -97,7 +86,7 @@ internal sealed class ReplicaSet : IAsyncDisposable
         {
             await using var connection = await replica.ConnectAsync();
             var server = connection.GetServer(replica.ConnectionString);
-            await UntilAsync(async () => ((string)(await server.ExecuteAsync("INFO", "replication"))!).Contains("master_link_status:up", StringComparison.Ordinal), "a replica follows");
+            await Servers.AgreeAsync(async () => ((string)(await server.ExecuteAsync("INFO", "replication"))!).Contains("master_link_status:up", StringComparison.Ordinal), "a replica follows");
         }
     }
 
@@ -122,7 +111,7 @@ internal sealed class ReplicaSet : IAsyncDisposable
         options.TieBreaker = "";
         options.ReconnectRetryPolicy = new LinearRetry(50);
         _toSentinel = await ConnectionMultiplexer.SentinelConnectAsync(options);
-        await UntilAsync(
+        await Servers.AgreeAsync(
             async () => _toSentinel.IsConnected && (await Sentinel.SentinelReplicasAsync(Service)).Count(r => r.Contains(new("master-link-status", "ok"))) == _servers.Count - 1,
             "the sentinel knows every replica");
     }

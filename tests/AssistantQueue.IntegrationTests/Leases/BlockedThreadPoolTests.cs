@@ -3,6 +3,7 @@ using AssistantQueue.IntegrationTests.Redis;
 using AssistantQueue.Leases;
 using AssistantQueue.Redis;
 using AssistantQueue.Store;
+using AssistantQueue.Tests.Worker;
 using AssistantQueue.Waiting;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -16,6 +17,11 @@ public static class BlockedThreadPool;
 [Collection(nameof(BlockedThreadPool))]
 public class BlockedThreadPoolTests
 {
+    // One at the start, then one each third of a lease.
+    private const int TwoLeases = 7;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
     [Fact]
     public async Task Renewal_ThreadPoolIsBlockedForTwoLeases_KeepsTheLease()
     {
@@ -23,7 +29,8 @@ public class BlockedThreadPoolTests
         var redis = (await TestRedis.GetAsync()).Instance.ConnectionString;
         await using var connection = RedisConnection.Own("", redis, TimeSpan.FromSeconds(5), TimeProvider.System, NullLogger.Instance);
         connection.Start();
-        await using var store = new RedisQueueStore(connection, () => options, TimeProvider.System);
+        using var renewals = new CountdownEvent(TwoLeases);
+        await using var store = new CountedStore(new RedisQueueStore(connection, () => options, TimeProvider.System), renewals);
         await store.EnqueueAsync(new EnqueueUnit("c1", [new NewMessage("m1", false, """{"id":"m1","text":"hi"}""", 2, TimeSpan.Zero, true)]), default);
         var lease = Assert.Single((await store.ClaimAsync(new ClaimRequest(0, "w1", "t1", 1, 1, false), default)).Batches).Lease;
 
@@ -34,31 +41,28 @@ public class BlockedThreadPoolTests
         renewer.Start();
 
         using var blocked = new Blocked();
-        // Asked on a thread that isn't the pool's; the lease's own proof is the signal.
-        var proofs = 0;
-        var watch = new Thread(() => proofs = CountProofs(held, TimeSpan.FromSeconds(6)));
-        watch.Start();
-        watch.Join();
+        // The renewals are the signal; this thread waits for them without the pool.
+        Assert.True(renewals.Wait(Patience), $"{renewals.CurrentCount} renewals are missing after {Patience}");
 
-        Assert.True(proofs >= 3, $"{proofs} renewals in 6 s");
         Assert.False(blocked.PoolRan);
         blocked.Dispose();
         Assert.True(held.IsProven);
         Assert.Empty((await store.ClaimAsync(new ClaimRequest(0, "w2", "t2", 1, 1, false), default)).Batches);
     }
 
-    private static int CountProofs(HeldLease held, TimeSpan during)
+    /// <summary>Signals each renewal that Redis has answered.</summary>
+    private sealed class CountedStore(IQueueStore inner, CountdownEvent renewals) : TroubledStore(inner)
     {
-        using var never = new ManualResetEvent(false);
-        var begin = TimeProvider.System.GetTimestamp();
-        var proofs = new HashSet<long>();
-        while (TimeProvider.System.GetElapsedTime(begin) < during)
+        public override IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
         {
-            proofs.Add(held.Current.ProvenAt);
-            never.WaitOne(20);
-        }
+            var answers = base.Renew(partition, workerId, leases);
+            if (!renewals.IsSet)
+            {
+                renewals.Signal();
+            }
 
-        return proofs.Count - 1;
+            return answers;
+        }
     }
 
     /// <summary>Keeps every thread that the pool has, or gets, waiting.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.Channels;
 using AssistantQueue.Store;
 using Xunit.Sdk;
 
@@ -14,6 +15,7 @@ public abstract class RandomWalkTests(StoreServer server) : StoreTest(server)
     private readonly Dictionary<string, ModelThread> _threads = Enumerable.Range(0, 6).Select(i => new ModelThread("c" + i)).ToDictionary(t => t.Id);
     private readonly List<ClaimedBatch> _claimed = [];
     private readonly ConcurrentDictionary<string, ConcurrentQueue<ThreadAnnouncement>> _heard = new();
+    private readonly Channel<string> _told = Channel.CreateUnbounded<string>();
     private Random _random = new();
     private int _texts;
 
@@ -39,7 +41,7 @@ public abstract class RandomWalkTests(StoreServer server) : StoreTest(server)
         foreach (var thread in _threads.Keys)
         {
             var heard = _heard[thread] = [];
-            subscriptions.Add(await Store.SubscribeToThreadAsync(thread, a => heard.Enqueue(a!.Value), Ct));
+            subscriptions.Add(await Store.SubscribeToThreadAsync(thread, a => Hear(heard, a!.Value), Ct));
         }
 
         var step = 0;
@@ -273,6 +275,12 @@ public abstract class RandomWalkTests(StoreServer server) : StoreTest(server)
         }
     }
 
+    private void Hear(ConcurrentQueue<ThreadAnnouncement> heard, ThreadAnnouncement announcement)
+    {
+        heard.Enqueue(announcement);
+        _told.Writer.TryWrite(announcement.BatchId);
+    }
+
     private async Task CheckAnnouncementsAsync()
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
@@ -280,7 +288,7 @@ public abstract class RandomWalkTests(StoreServer server) : StoreTest(server)
         {
             while (_heard[thread.Id].Count < thread.Announced)
             {
-                await Task.Delay(10, patience.Token);
+                await _told.Reader.ReadAsync(patience.Token);
             }
 
             var stamps = _heard[thread.Id].Select(a => a.Stamp).ToList();

@@ -99,7 +99,6 @@ public class RecoveryTests
     public async Task Owner_ThatLearnsThatItsLeaseIsLost_StopsAtOnceAndWritesNothing()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
-        rig.Options.LockDuration = TimeSpan.FromSeconds(1);
         var frozen = rig.Connect();
         var release = new TaskCompletionSource();
         rig.Backend.Answer = async (run, token) =>
@@ -107,17 +106,19 @@ public class RecoveryTests
             await release.Task.WaitAsync(token);
             return "first owner";
         };
+        var worker = await rig.StartWorkerAsync(store: frozen);
+        await rig.AddAsync("c1", "hi");
+        await rig.Backend.NextAsync();
         frozen.Before = method =>
         {
-            if (method is nameof(IQueueStore.Renew) or nameof(IQueueStore.ReleaseAsync))
+            if (method is nameof(IQueueStore.Renew) or nameof(IQueueStore.ReleaseAsync) or nameof(IQueueStore.ClaimAsync))
             {
                 TroubledStore.Unavailable();
             }
         };
-        var worker = await rig.StartWorkerAsync(store: frozen);
-        await rig.AddAsync("c1", "hi");
-        await rig.Backend.NextAsync();
-        await TestTimes.UntilAsync(async () => await rig.ClaimAsDyingWorkerAsync() is { Batches.Count: > 0 } or { SuspectsDue: > 0 });
+        await rig.EndLeasesAsync();
+        await rig.ClaimAsDyingWorkerAsync();
+        Assert.Single((await rig.ClaimAsDyingWorkerAsync(suspects: true)).Batches);
 
         frozen.Before = _ => { };
         release.SetResult();
@@ -130,21 +131,17 @@ public class RecoveryTests
     public async Task Poison_AmongHealthyThreads_RunsAloneAndEndsAsTheOnlyDeadLetter()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
-        rig.Options.LockDuration = TimeSpan.FromMilliseconds(300);
         await rig.AddAsync("poison", "boom");
         Assert.Single((await rig.ClaimAsDyingWorkerAsync()).Batches);
         for (var deaths = 1; deaths < rig.Options.MaxDeaths; deaths++)
         {
-            IReadOnlyList<ClaimedBatch> next = [];
-            await TestTimes.UntilAsync(async () =>
-            {
-                await rig.ClaimAsDyingWorkerAsync();
-                return (next = (await rig.ClaimAsDyingWorkerAsync(suspects: true)).Batches).Count > 0;
-            });
-            Assert.Equal(deaths, next[0].Deaths);
+            await rig.EndLeasesAsync();
+            await rig.ClaimAsDyingWorkerAsync();
+            Assert.Equal(deaths, Assert.Single((await rig.ClaimAsDyingWorkerAsync(suspects: true)).Batches).Deaths);
         }
 
-        rig.Options.LockDuration = TimeSpan.FromSeconds(30);
+        // The last death is counted by the first claim of a worker that has just started.
+        await rig.EndLeasesAsync();
         for (var i = 0; i < 20; i++)
         {
             await rig.AddAsync($"c{i}", "hi");
@@ -166,12 +163,11 @@ public class RecoveryTests
     public async Task Suspect_WhoseOwnerDiedOnce_RunsWhileNothingElseRuns()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
-        rig.Options.LockDuration = TimeSpan.FromMilliseconds(300);
         await rig.AddAsync("suspect", "innocent");
         Assert.Single((await rig.ClaimAsDyingWorkerAsync()).Batches);
-        await TestTimes.UntilAsync(async () => (await rig.ClaimAsDyingWorkerAsync()).SuspectsDue > 0);
+        await rig.EndLeasesAsync();
+        Assert.Equal(1, (await rig.ClaimAsDyingWorkerAsync()).SuspectsDue);
 
-        rig.Options.LockDuration = TimeSpan.FromSeconds(30);
         rig.Backend.Answer = async (run, _) =>
         {
             await Task.Yield();
@@ -274,20 +270,26 @@ public class RecoveryTests
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
         rig.Options.DeliveryMaxAge = TimeSpan.FromMilliseconds(200);
         rig.Handler.Reply = (_, _) => throw new InvalidOperationException("for ever");
-        await rig.StartWorkerAsync();
-        await rig.AddAsync("c1", "hi");
-        string? failed = null;
-        await TestTimes.UntilAsync(async () =>
+        var abandoned = new TaskCompletionSource();
+        var store = rig.Connect();
+        store.After = method =>
         {
-            await foreach (var one in rig.Store.Failed.ListAsync(default))
+            if (method == nameof(IQueueStore.AbandonDeliveryAsync))
             {
-                failed = one;
+                abandoned.TrySetResult();
             }
+        };
+        await rig.StartWorkerAsync(store: store);
+        await rig.AddAsync("c1", "hi");
+        await abandoned.Task.WaitAsync(TestTimes.Patience);
+        await rig.StopWorkersAsync();
+        var failed = new List<string>();
+        await foreach (var one in rig.Store.Failed.ListAsync(default))
+        {
+            failed.Add(one);
+        }
 
-            return failed is not null;
-        });
-
-        Assert.Equal(FailureKind.Delivery, JsonSerializer.Deserialize(failed!, StoreJson.Failure)!.Kind);
+        Assert.Equal(FailureKind.Delivery, JsonSerializer.Deserialize(Assert.Single(failed), StoreJson.Failure)!.Kind);
         var log = Assert.Single(rig.Logged(LogLevel.Error));
         Assert.Contains("could not be delivered", log.Message, StringComparison.Ordinal);
     }

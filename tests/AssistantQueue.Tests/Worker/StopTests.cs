@@ -10,6 +10,7 @@ public class StopTests
     public async Task Stop_AdoptableRun_IsGivenBackAtOnceAndGoesOnElsewhereWithTheSameAttempt()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var posted = new TaskCompletionSource();
         rig.Backend.Answer = async (run, token) =>
         {
             if (run.Journal.LastRound is { RunId: { } known })
@@ -20,13 +21,14 @@ public class StopTests
             run.Journal.Rounds.Add(new JournalRound { RunId = "run_1" });
             (run.Journal.IsAdoptable, run.Journal.PostedThrough) = (true, run.Messages[^1].Sequence);
             await run.SaveAsync(token);
+            posted.SetResult();
             await Task.Delay(Timeout.Infinite, token);
             return "never";
         };
         var first = await rig.StartWorkerAsync();
         await rig.AddAsync("c1", "hi");
         var before = await rig.Backend.NextAsync();
-        await TestTimes.UntilAsync(() => Task.FromResult(before.Journal.IsAdoptable));
+        await posted.Task.WaitAsync(TestTimes.Patience);
 
         var clock = Stopwatch.StartNew();
         await first.StopAsync(default);

@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
 
 namespace AssistantQueue.Tests.Worker;
 
@@ -93,6 +94,19 @@ internal sealed class WorkerRig : IAsyncDisposable
     /// <summary>Claims what is due as a worker that is then never heard of again.</summary>
     public async Task<ClaimOutcome> ClaimAsDyingWorkerAsync(bool suspects = false) =>
         await Store.ClaimAsync(new ClaimRequest(0, "dead-" + Guid.NewGuid().ToString("N"), Guid.NewGuid().ToString("N"), 1, 1, suspects), CancellationToken.None);
+
+    /// <summary>Ends every lease and every worker's record, as time would; Redis' clock can't be moved.</summary>
+    public async Task EndLeasesAsync()
+    {
+        await using var connection = await ConnectionMultiplexer.ConnectAsync(_redis);
+        foreach (var key in new[] { "leases", "workers" }.Select(set => $"{{{Options.QueuePrefix}:0}}:{set}"))
+        {
+            foreach (var member in await connection.GetDatabase().SortedSetRangeByRankAsync(key))
+            {
+                await connection.GetDatabase().SortedSetAddAsync(key, member, 1);
+            }
+        }
+    }
 
     public async Task StopWorkersAsync()
     {

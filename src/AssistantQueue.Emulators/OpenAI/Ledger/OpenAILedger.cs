@@ -8,6 +8,7 @@ public sealed class OpenAILedger : IDisposable
 {
     private readonly Lock gate = new();
     private readonly StateFile? file;
+    private readonly TimeProvider time;
     private readonly List<LedgerRequest> requests = [];
     private readonly List<LedgerRun> runs = [];
     private readonly List<LedgerMessage> messages = [];
@@ -17,8 +18,9 @@ public sealed class OpenAILedger : IDisposable
     private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long last;
 
-    internal OpenAILedger(string? directory)
+    internal OpenAILedger(string? directory, TimeProvider time)
     {
+        this.time = time;
         if (directory is null)
         {
             return;
@@ -76,7 +78,7 @@ public sealed class OpenAILedger : IDisposable
             if (now.LastSequence > 1000)
             {
                 // a long ledger takes milliseconds to copy and grows by thousands of entries a second: look less often than at each
-                await Task.Delay(TimeSpan.FromMilliseconds(25), cancellationToken).ConfigureAwait(false);
+                await Task.Delay(TimeSpan.FromMilliseconds(25), time, cancellationToken).ConfigureAwait(false);
             }
         }
     }
