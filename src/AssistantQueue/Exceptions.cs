@@ -20,7 +20,7 @@ public sealed class ThreadFullException(string threadId, int limit)
     public int Limit { get; } = limit;
 }
 
-/// <summary>Redis could not be reached, or refused to take more. Nothing was stored.</summary>
+/// <summary>Redis could not be reached, did not answer a question, or refused to take more. No message was stored.</summary>
 public sealed class QueueUnavailableException(string message, Exception? innerException = null)
     : AssistantQueueException(message, innerException);
 

@@ -11,16 +11,17 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
 {
     public async IAsyncEnumerable<FailedBatch> ListFailedAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        await foreach (var json in failed.ListAsync(cancellationToken))
+        await using var batches = failed.ListAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (await AskAsync(async () => await batches.MoveNextAsync()))
         {
-            yield return Batch(json);
+            yield return Batch(batches.Current);
         }
     }
 
     public async Task<FailedBatchDetails?> GetFailedAsync(string batchId, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(batchId);
-        if (await failed.ReadAsync(batchId, cancellationToken) is not { } entry)
+        if (await AskAsync(() => failed.ReadAsync(batchId, cancellationToken)) is not { } entry)
         {
             return null;
         }
@@ -44,14 +45,13 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
 
         // An operator's retry has a run's whole time before it.
         journal.StartedAt = default;
-        var answer = await failed.RetryAsync(entry, JsonSerializer.Serialize(journal, StoreJson.Journal), cancellationToken);
-        Check(answer, entry);
+        Check(await AskAsync(() => failed.RetryAsync(entry, JsonSerializer.Serialize(journal, StoreJson.Journal), cancellationToken)), entry);
     }
 
     public async Task DiscardFailedAsync(string batchId, CancellationToken cancellationToken = default)
     {
         var entry = await FindAsync(batchId, cancellationToken);
-        Check(await failed.DiscardAsync(entry, cancellationToken), entry);
+        Check(await AskAsync(() => failed.DiscardAsync(entry, cancellationToken)), entry);
     }
 
     public async Task EditFailedAsync(string batchId, string messageId, string text, CancellationToken cancellationToken = default)
@@ -75,7 +75,7 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
         var edited = Body(entry.Messages[at])! with { Text = text, Contents = null };
         var messages = entry.Messages.ToList();
         messages[at] = messages[at] with { Body = JsonSerializer.Serialize(edited, StoreJson.Message) };
-        Check(await failed.EditAsync(entry, messages, cancellationToken), entry);
+        Check(await AskAsync(() => failed.EditAsync(entry, messages, cancellationToken)), entry);
     }
 
     public Task ApproveAsync(string threadId, string callId, CancellationToken cancellationToken = default) =>
@@ -87,7 +87,19 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
     private async Task<FailedEntry> FindAsync(string batchId, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(batchId);
-        return await failed.ReadAsync(batchId, cancellationToken) ?? throw new FailedBatchNotFoundException(batchId);
+        return await AskAsync(() => failed.ReadAsync(batchId, cancellationToken)) ?? throw new FailedBatchNotFoundException(batchId);
+    }
+
+    private static async Task<T> AskAsync<T>(Func<Task<T>> call)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (StoreUnavailableException e)
+        {
+            throw new QueueUnavailableException(e.MayHaveBeenDone ? $"{e.Message} What was asked may have been done; look before you ask again." : e.Message, e);
+        }
     }
 
     private static void Check(FailedAnswer answer, FailedEntry entry)

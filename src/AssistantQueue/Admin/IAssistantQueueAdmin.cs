@@ -6,12 +6,14 @@ public interface IAssistantQueueAdmin
     /// <summary>Lists the failed batches, newest first within a partition.</summary>
     /// <param name="cancellationToken">Ends the listing.</param>
     /// <returns>The batches; one that fails or goes while the listing is read may be missing.</returns>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached, or did not answer; it is thrown while the batches are read.</exception>
     IAsyncEnumerable<FailedBatch> ListFailedAsync(CancellationToken cancellationToken = default);
 
     /// <summary>Reads a failed batch with its messages.</summary>
     /// <param name="batchId">The batch.</param>
     /// <param name="cancellationToken">Ends the waiting.</param>
     /// <returns>The batch, or null when it isn't in the failed store.</returns>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached, or did not answer.</exception>
     Task<FailedBatchDetails?> GetFailedAsync(string batchId, CancellationToken cancellationToken = default);
 
     /// <summary>Makes a failed batch its thread's next batch again, before everything that waits; attempts and deaths count anew. A failed delivery is offered to the handlers again.</summary>
@@ -22,6 +24,7 @@ public interface IAssistantQueueAdmin
     /// <param name="batchId">The batch.</param>
     /// <param name="cancellationToken">Ends the waiting; it may be retried nevertheless.</param>
     /// <returns>A task that completes when it is due.</returns>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached, or did not answer for a minute: the message says whether it may have been done.</exception>
     /// <exception cref="FailedBatchNotFoundException">The batch isn't in the failed store.</exception>
     /// <exception cref="ThreadBusyException">The thread has another batch under way. Nothing was changed; try again when it has ended.</exception>
     Task RetryFailedAsync(string batchId, CancellationToken cancellationToken = default);
@@ -30,6 +33,7 @@ public interface IAssistantQueueAdmin
     /// <param name="batchId">The batch.</param>
     /// <param name="cancellationToken">Ends the waiting; it may be discarded nevertheless.</param>
     /// <returns>A task that completes when it is gone.</returns>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached, or did not answer for a minute: the message says whether it may have been done.</exception>
     /// <exception cref="FailedBatchNotFoundException">The batch isn't in the failed store.</exception>
     Task DiscardFailedAsync(string batchId, CancellationToken cancellationToken = default);
 
@@ -39,6 +43,7 @@ public interface IAssistantQueueAdmin
     /// <param name="text">The new text, by the rules of <see cref="AssistantMessage.Text"/>.</param>
     /// <param name="cancellationToken">Ends the waiting; it may be edited nevertheless.</param>
     /// <returns>A task that completes when it is stored.</returns>
+    /// <exception cref="QueueUnavailableException">Redis could not be reached, or did not answer for a minute: the message says whether it may have been done.</exception>
     /// <exception cref="ArgumentException">A rule is broken, or the batch has no such message.</exception>
     /// <exception cref="FailedBatchNotFoundException">The batch isn't in the failed store.</exception>
     /// <exception cref="InvalidOperationException">The API has the message already, or may have it; a change here could no longer reach it.</exception>

@@ -93,10 +93,10 @@ internal sealed class FinishStep
                     break;
                 case RunPoisonous:
                     var error = $"{batch.Deaths} processes died while they ran this batch, the most that may (MaxDeaths).";
-                    await GiveUpAsync(batch, held, FailureKind.Poison, error, null, [], isPosted: true);
+                    await GiveUpAsync(batch, held, FailureKind.Poison, error, null, [], journal: null);
                     break;
                 case RunUnreadable unreadable:
-                    await GiveUpAsync(batch, held, FailureKind.Corrupt, unreadable.Error, null, [], isPosted: true);
+                    await GiveUpAsync(batch, held, FailureKind.Corrupt, unreadable.Error, null, [], journal: null);
                     break;
                 case RunTooNew tooNew:
                     if (_newerVersions.IsTime())
@@ -178,7 +178,7 @@ internal sealed class FinishStep
                 break;
             case GiveUp up:
                 var last = _failures.Attempt(batch, error, retryIn: null);
-                await GiveUpAsync(batch, held, up.Kind, null, last, failed.Run.Conversation.Changes, journal.IsPosted);
+                await GiveUpAsync(batch, held, up.Kind, null, last, failed.Run.Conversation.Changes, journal);
                 break;
             case GiveBack back:
                 Log.BatchGivenBack(_log, batch.Lease.ThreadId, batch.Lease.BatchId, back.Delay, error.Message);
@@ -240,16 +240,18 @@ internal sealed class FinishStep
         string? error,
         FailedAttempt? last,
         IReadOnlyList<KeyValuePair<string, string?>> conversation,
-        bool isPosted)
+        NextJournal? journal)
     {
-        var through = Failures.Through(batch, kind, isPosted);
+        // Of a batch that was not run nobody knows more than the stored journal.
+        var through = Failures.Through(batch, kind, journal?.IsPosted ?? true);
         var failure = _failures.Batch(batch, kind, error, last, through);
         var write = new FailWrite(
             JsonSerializer.Serialize(failure, StoreJson.Failure),
             kind,
             conversation,
             _next.HasHandlers,
-            through == batch.LastSequence ? null : through);
+            through == batch.LastSequence ? null : through,
+            journal?.Json);
         switch (await WriteAsync(held, (lease, token) => _store.FailAsync(lease, write, token)))
         {
             case FinishAnswer.Applied:

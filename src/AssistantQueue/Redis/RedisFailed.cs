@@ -65,7 +65,11 @@ internal sealed class RedisFailed(RedisCaller caller, RedisKeys keys, TimeProvid
     }
 
     public Task<FailedAnswer> DiscardAsync(FailedEntry entry, CancellationToken cancellationToken) =>
-        CallAsync(RedisScript.FailedDiscard, entry, [RedisValue.EmptyString, entry.BatchId], cancellationToken);
+        CallAsync(
+            RedisScript.FailedDiscard,
+            entry,
+            [RedisValue.EmptyString, Guid.NewGuid().ToString("N"), (long)RedisQueueStore.RequestRetention.TotalMilliseconds, entry.BatchId],
+            cancellationToken);
 
     public Task<FailedAnswer> RetryAsync(FailedEntry entry, string? journal, CancellationToken cancellationToken) =>
         CallAsync(

@@ -61,7 +61,7 @@ internal sealed class RedisFinish
             [
                 write.LastSequence is { } last ? last : RedisValue.EmptyString, write.Failure, write.Kind.ToString(), write.OpenDelivery ? "1" : "0",
                 (long)options.ReplyRetention.TotalMilliseconds, ConversationRetention(options), (long)options.FailedRetention.TotalMilliseconds,
-                .. Conversation(write.Conversation),
+                write.Journal ?? RedisValue.EmptyString, .. Conversation(write.Conversation),
             ],
             cancellationToken);
     }

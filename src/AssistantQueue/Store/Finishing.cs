@@ -26,12 +26,14 @@ internal sealed record RetryWrite(TimeSpan Delay, string Attempt, string Journal
 /// <param name="Conversation">What is to change in the conversation.</param>
 /// <param name="OpenDelivery">Whether handlers are to get it.</param>
 /// <param name="LastSequence">The last message that is given up; null for the whole batch. Later ones stay and go on with their own attempts.</param>
+/// <param name="Journal">The journal as JSON to keep with the failed batch, for an operator's retry; null keeps the stored one.</param>
 internal sealed record FailWrite(
     string Failure,
     FailureKind Kind,
     IReadOnlyList<KeyValuePair<string, string?>> Conversation,
     bool OpenDelivery,
-    long? LastSequence = null);
+    long? LastSequence = null,
+    string? Journal = null);
 
 /// <summary>The thread is given back; no attempt is counted.</summary>
 /// <param name="Delay">How long until anybody may claim it.</param>

@@ -200,6 +200,16 @@ public abstract class FailTests(StoreServer server) : StoreTest(server)
         Assert.Equal(FinishAnswer.Vanished, await FailAsync(new Lease("c", 0, "w1", 7, "b", 0)));
 
     [Fact]
+    public async Task Fail_JournalOfTheLastAttempt_IsKeptInsteadOfTheStoredOne()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+
+        await Store.FailAsync(lease, new FailWrite("failure", FailureKind.Permanent, [], true, Journal: "refused"), Ct);
+
+        Assert.Equal("refused", (await Store.Failed.ReadAsync("b-c", Ct))!.Journal);
+    }
+
+    [Fact]
     public async Task Fail_RepeatedRequest_IsAppliedOnce()
     {
         var lease = await Seed.RunningAsync("c", ["a"], newer: ["b"]);

@@ -110,9 +110,20 @@ public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
 
         var changes = await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Applied, await Store.Failed.DiscardAsync(entry, Ct)));
 
-        Assert.Equal(["-failed", "-failed:b-c", "~counters"], changes);
+        Assert.Equal(["+request", "-failed", "-failed:b-c", "~counters"], changes);
         Assert.Equal(0, await Read.CounterAsync("failed"));
         Assert.Equal(FailedAnswer.Missing, await Store.Failed.DiscardAsync(entry, Ct));
+    }
+
+    [Fact]
+    public async Task Discard_RepeatedRequest_IsAppliedOnce()
+    {
+        await FailAsync(await Seed.RunningAsync("c", ["a"]));
+        await FailAsync(await Seed.RunningAsync("d", ["a"]));
+        Assert.Equal("1", (string?)await Calls.RunAsync(AssistantQueue.Redis.RedisScript.FailedDiscard, "r1", ScriptCalls.Kept, "b-c"));
+
+        Assert.Empty(await ChangesOfAsync(async () => Assert.Equal("1", (string?)await Calls.RunAsync(AssistantQueue.Redis.RedisScript.FailedDiscard, "r1", ScriptCalls.Kept, "b-c"))));
+        Assert.Equal(1, await Read.CounterAsync("failed"));
     }
 
     [Fact]

@@ -50,7 +50,7 @@ internal sealed class ScriptCalls(IDatabase database, string p)
     public async Task<string> FailAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
             RedisScript.Fail, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, "", "failure", "Permanent", "1",
-            3_600_000, 0, 86_400_000, 0))!;
+            3_600_000, 0, 86_400_000, "", 0))!;
 
     /// <summary>Claims with or without counting deaths; gives the threads' names.</summary>
     public async Task<string[]> ClaimAsync(string worker, string token, int most = 10, bool countDeaths = true, bool alone = false)

@@ -16,7 +16,8 @@ ARGV[11] '1' to deliver
 ARGV[12] how long replies and failures are kept for callers that wait, ms
 ARGV[13] how long conversations are kept, ms; 0 for ever
 ARGV[14] how long failed batches are kept, ms
-ARGV[15] conversation changes: a count, then triples '+' name value | '-' name ''
+ARGV[15] journal, or '' to keep the stored one with the failed batch
+ARGV[16] conversation changes: a count, then triples '+' name value | '-' name ''
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due or p:suspects,
          p:deliveries, p:delivery:<thread>, p:failed, p:failed:<batch>, p:counters, p:request:<id>
@@ -66,11 +67,11 @@ else
   redis.call('DEL', key)
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
 end
-write_conversation(thread, 15, tonumber(ARGV[13]))
+write_conversation(thread, 16, tonumber(ARGV[13]))
 local stamp = stamp_of(thread, fence, last)
 keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
 local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n'), tonumber(ARGV[14]), 10000)
-redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', h[5] or '')
+redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', ARGV[15] ~= '' and ARGV[15] or h[5] or '')
 redis.call('HINCRBY', counters, 'pending', 0 - count)
 redis.call('HINCRBY', counters, 'active', 0 - sealed)
 redis.call('HINCRBY', counters, 'failed', count - gone)

@@ -1,0 +1,236 @@
+using System.Collections.Concurrent;
+using System.Net.Http;
+using System.Text.Json;
+using AssistantQueue.Emulators;
+using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.IntegrationTests.Store;
+using AssistantQueue.Redis;
+using AssistantQueue.Store;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace AssistantQueue.IntegrationTests.Faults;
+
+/// <summary>One thread's way through a queue of its own, whose owner dies at one point and is followed by another.</summary>
+/// <param name="scenario">What happens.</param>
+/// <param name="thread">The thread's and the queue's name.</param>
+/// <param name="emulator">The API.</param>
+/// <param name="redis">The Redis.</param>
+internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmulator emulator, IConnectionMultiplexer redis) : IAsyncDisposable
+{
+    private static readonly string[] MayRemain = ["conversation:", "replies:", "request:", "counters", "workers", "idle", "failed"];
+
+    private readonly string _prefix = TestRedis.NewPrefix();
+    private readonly ConcurrentQueue<Offer> _offers = new();
+    private readonly FakeLogCollector _log = new();
+    private readonly List<(IHost Host, Owner Owner)> _hosts = [];
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private RedisQueueStore? _producer;
+    private int _followed;
+    private int _offered;
+
+    /// <summary>Gets what the handlers were offered, in the order of time.</summary>
+    public IReadOnlyList<Offer> Offers => [.. _offers];
+
+    /// <summary>Gets the messages' texts, in their order.</summary>
+    public IReadOnlyList<string> Texts => [.. (scenario.HasFollower ? ["one", "two", "three"] : (string[])["one", "two"]).Select(TextOf)];
+
+    /// <summary>Gets the keys that are left at the end.</summary>
+    public IReadOnlyCollection<string> Stranded { get; private set; } = [];
+
+    /// <summary>Gets what happened, for a person.</summary>
+    public string Story => string.Join('\n', [
+        .. _log.GetSnapshot().Select(r => $"  {r.Timestamp:ss.fff} {r.Level} {r.Message} {r.Exception?.Message}"),
+        .. _hosts.Select(h => "  passed " + string.Join(", ", h.Owner.Passed))]);
+
+    private string P => $"{{{_prefix}:0}}";
+
+    /// <summary>Runs the case until nothing is left to do.</summary>
+    /// <returns>The owner that was to die.</returns>
+    public async Task<Owner> RunAsync(CrashPoint? diesAt, CancellationToken cancellationToken)
+    {
+        var options = new AssistantQueueOptions();
+        Configure(options);
+        _producer = new RedisQueueStore(
+            RedisConnection.Given(thread, () => redis, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance), () => options, TimeProvider.System);
+        await AddAsync("one");
+        await AddAsync("two");
+        if (scenario.Fault is { } fault)
+        {
+            emulator.Faults.Add(fault with { Contains = $"\"{thread}\"", Count = 1 });
+        }
+
+        // On a slow machine the earlier owner may do without the call at which it was to die.
+        if (scenario.DiedBefore is { } earlier && await StartAsync(earlier) is var first && await EndsAsync(first, cancellationToken))
+        {
+            return first;
+        }
+
+        var owner = await StartAsync(diesAt);
+        if (!await EndsAsync(owner, cancellationToken))
+        {
+            var next = await StartAsync(null);
+            Assert.True(await EndsAsync(next, cancellationToken));
+        }
+
+        await Invariants.CheckAsync(redis, P);
+        Stranded = [.. (await Snapshot.TakeAsync(redis, P)).Keys.Keys.Where(k => !MayRemain.Any(m => k.StartsWith(m, StringComparison.Ordinal)))];
+        return owner;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var (host, owner) in _hosts)
+        {
+            owner.Bury();
+            host.Dispose();
+        }
+
+        if (_producer is not null)
+        {
+            await _producer.DisposeAsync();
+        }
+    }
+
+    private string TextOf(string word) => $"{word} of {thread}{scenario.Command}";
+
+    private void Configure(AssistantQueueOptions options)
+    {
+        options.QueuePrefix = _prefix;
+        options.MessageDelay = TimeSpan.Zero;
+        options.LockDuration = TimeSpan.FromSeconds(1);
+        options.UnknownOutcomeWait = TimeSpan.FromMilliseconds(300);
+        options.RunTimeout = TimeSpan.FromMinutes(1);
+        options.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromMilliseconds(100), UseJitter = false };
+        scenario.Queue(options);
+    }
+
+    private async Task<Owner> StartAsync(CrashPoint? diesAt)
+    {
+        var owner = new Owner(diesAt);
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddProvider(new FakeLoggerProvider(_log));
+        builder.Services.AddSingleton(redis);
+        builder.Services.AddSingleton(new HttpClient(new ApiKiller(owner, call => RequestAsync(call, owner))) { Timeout = Timeout.InfiniteTimeSpan });
+        builder.Services.AddAssistantMessageQueue(thread, Configure)
+            .UseOpenAI(o =>
+            {
+                (o.Endpoint, o.ApiKey) = (emulator.BaseUrl, "sk-test");
+                (o.PollInterval, o.MaxPollInterval) = (TimeSpan.FromMilliseconds(10), TimeSpan.FromMilliseconds(100));
+                scenario.OpenAI(o);
+            })
+            .OnReply((reply, _) => OfferAsync(owner, new Offer(reply.BatchId, reply.MessageIds, reply.Text)))
+            .OnFailed((failure, _) => OfferAsync(owner, new Offer(failure.BatchId, failure.MessageIds, null)));
+        // A lease of a second is below what the settings allow.
+        builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
+        Decorate(builder.Services, owner);
+        var host = builder.Build();
+        _hosts.Add((host, owner));
+        await host.StartAsync();
+        return owner;
+    }
+
+    private static void Decorate(IServiceCollection services, Owner owner)
+    {
+        var inner = services.Single(s => s.ServiceType == typeof(IQueueStore));
+        services.Remove(inner);
+        services.AddKeyedSingleton(
+            inner.ServiceKey, (provider, key) => StoreKiller.Around((IQueueStore)inner.KeyedImplementationFactory!(provider, key), owner));
+    }
+
+    private async Task AddAsync(string word)
+    {
+        var body = JsonSerializer.Serialize(new StoredMessage { MessageId = word, Text = TextOf(word) }, StoreJson.Message);
+        var outcome = await _producer!.EnqueueAsync(
+            new EnqueueUnit(thread, [new NewMessage(word, false, body, body.Length, TimeSpan.Zero, false)]), CancellationToken.None);
+        Assert.Equal(EnqueueStatus.Stored, outcome.Status);
+    }
+
+    private async Task RequestAsync(string call, Owner owner)
+    {
+        if (scenario.HasFollower && (call.EndsWith("/responses", StringComparison.Ordinal) || call.EndsWith("/runs", StringComparison.Ordinal))
+            && Interlocked.Exchange(ref _followed, 1) == 0)
+        {
+            await AddAsync("three");
+        }
+
+        if (call == scenario.StopsAt && _hosts.Find(h => h.Owner == owner) is { Host: { } host } && host == _hosts[0].Host)
+        {
+            _ = Task.Run(async () =>
+            {
+                await host.StopAsync();
+                _stopped.TrySetResult();
+            });
+        }
+    }
+
+    private async Task OfferAsync(Owner owner, Offer offer)
+    {
+        var number = owner.Begin("handler");
+        await owner.PassAsync("handler", number, CrashMoment.Before);
+        if (scenario.HandlerRefuses(Interlocked.Increment(ref _offered)))
+        {
+            throw new InvalidOperationException("The test's handler doesn't want it.");
+        }
+
+        _offers.Enqueue(offer);
+        await owner.PassAsync("handler", number, CrashMoment.After);
+    }
+
+    /// <summary>Waits until nothing is left to do, and stops the owner's host.</summary>
+    /// <returns>False when the owner died before, or in its host's last moment.</returns>
+    private async Task<bool> EndsAsync(Owner owner, CancellationToken cancellationToken)
+    {
+        if (!await SettlesAsync(owner, cancellationToken))
+        {
+            return false;
+        }
+
+        var stopping = _hosts.Find(h => h.Owner == owner).Host.StopAsync(cancellationToken);
+        await Task.WhenAny(stopping, owner.Died).WaitAsync(cancellationToken);
+        return !owner.IsDead;
+    }
+
+    /// <summary>Waits until nothing is left to do, looking after each of the owner's calls.</summary>
+    /// <returns>False when the owner died or stopped before.</returns>
+    private async Task<bool> SettlesAsync(Owner owner, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var called = owner.NextCall;
+            if (owner.IsDead)
+            {
+                return false;
+            }
+
+            if (await IsSettledAsync())
+            {
+                return true;
+            }
+
+            if (_stopped.Task.IsCompleted && owner == _hosts[0].Owner)
+            {
+                return false;
+            }
+
+            await Task.WhenAny(called, owner.Died, _stopped.Task.IsCompleted ? called : _stopped.Task).WaitAsync(cancellationToken);
+        }
+    }
+
+    private async Task<bool> IsSettledAsync()
+    {
+        var database = redis.GetDatabase();
+        var pending = database.HashGetAsync(P + ":counters", "pending");
+        var deliveries = database.SortedSetLengthAsync(P + ":deliveries");
+        return (long)await pending == 0 && await deliveries == 0 && (!scenario.HasFollower || _followed == 1);
+    }
+}
+
+/// <summary>What a handler was offered and took: a reply, or a failure without a text.</summary>
+internal sealed record Offer(string BatchId, IReadOnlyList<string> MessageIds, string? Text);

@@ -1,0 +1,184 @@
+using System.Collections.Concurrent;
+using AssistantQueue.Emulators;
+using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.IntegrationTests.Store;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace AssistantQueue.IntegrationTests.Faults;
+
+/// <summary>A day in a queue's life, on which every script is run: batches are answered, tried again, waited with, given up, edited and discarded, and a handler refuses.</summary>
+internal sealed class LostAnswerDay : IAsyncDisposable
+{
+    private static readonly string[] Answered = ["plain", "retried", "busy", "postponed"];
+
+    private readonly string _name;
+    private readonly OpenAIEmulator _emulator;
+    private readonly LostAnswers _answers;
+    private readonly ConnectionMultiplexer _redis;
+    private readonly IHost _host;
+    private readonly string _prefix = TestRedis.NewPrefix();
+    private readonly ConcurrentDictionary<string, int> _offers = new();
+    private readonly ConcurrentQueue<string> _taken = new();
+
+    public LostAnswerDay(string name, OpenAIEmulator emulator, LostAnswers answers, ConnectionMultiplexer redis)
+    {
+        (_name, _emulator, _answers, _redis) = (name, emulator, answers, redis);
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(answers.On(redis));
+        builder.Services.AddAssistantMessageQueue(name, o =>
+            {
+                o.QueuePrefix = _prefix;
+                o.MessageDelay = TimeSpan.FromMilliseconds(50);
+                o.LockDuration = TimeSpan.FromSeconds(1.5);
+                o.UnknownOutcomeWait = TimeSpan.FromMilliseconds(300);
+                o.RunTimeout = TimeSpan.FromMinutes(1);
+                o.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromMilliseconds(100), UseJitter = false };
+            })
+            .UseOpenAI(o =>
+            {
+                (o.Endpoint, o.ApiKey, o.Model) = (emulator.BaseUrl, "sk-test", "gpt-test");
+                (o.PollInterval, o.MaxPollInterval) = (TimeSpan.FromMilliseconds(10), TimeSpan.FromMilliseconds(100));
+            })
+            .OnReply((reply, _) => TakeAsync(reply.ThreadId, reply.Text))
+            .OnFailed((failure, _) => TakeAsync(failure.ThreadId, failure.Kind.ToString()));
+        // A lease this short is below what the settings allow.
+        builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
+        _host = builder.Build();
+    }
+
+    private string P => $"{{{_prefix}:0}}";
+
+    public async Task LiveAsync(CancellationToken cancellationToken)
+    {
+        Strike("retried", new OpenAIFault { Kind = OpenAIFaultKind.RunFails, Operation = "create_response" });
+        Strike("busy", OpenAIFault.ConversationLocked());
+        await _host.StartAsync(cancellationToken);
+        var queue = _host.Services.GetRequiredKeyedService<IAssistantMessageQueue>(_name);
+
+        var replies = await Task.WhenAll(Answered.Select(word => AskAsync(queue, word, Hello(word), cancellationToken)));
+        Assert.Equal(Answered.Select(word => $"You wrote: “{Hello(word)}”."), replies.Select(r => r.Text));
+        foreach (var word in (string[])["edited", "discarded"])
+        {
+            await Assert.ThrowsAsync<BatchFailedException>(() => AskAsync(queue, word, $"{Hello(word)}\n/refuse", cancellationToken));
+        }
+
+        await OperateAsync(_host.Services.GetRequiredKeyedService<IAssistantQueueAdmin>(_name), cancellationToken);
+        await WatchAsync(queue, Thread("edited"), cancellationToken);
+        await SettleAsync(cancellationToken);
+        var status = await AgainAsync(() => queue.GetQueueStatusAsync(cancellationToken));
+        await _host.StopAsync(cancellationToken);
+
+        Assert.Equal((0, 0, 0, 5, 0), (status.ActiveCount, status.WaitingCount, status.DelayedCount, status.CompletedCount, status.FailedCount));
+        await JudgeAsync();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _host.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    // What only reads may say that Redis is away; whoever asked asks again.
+    private static async Task<T> AgainAsync<T>(Func<Task<T>> call)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (QueueUnavailableException)
+        {
+            return await call();
+        }
+    }
+
+    private async Task<AssistantReply> AskAsync(IAssistantMessageQueue queue, string word, string text, CancellationToken cancellationToken)
+    {
+        var receipt = await queue.EnqueueAsync(new AssistantMessage { ThreadId = Thread(word), Text = text, MessageId = word }, cancellationToken);
+        Assert.False(receipt.IsDuplicate);
+        return await AgainAsync(() => queue.WaitForReplyAsync(receipt with { Sequence = 0 }, cancellationToken));
+    }
+
+    private static async Task WatchAsync(IAssistantMessageQueue queue, string thread, CancellationToken cancellationToken) =>
+        await AgainAsync(async () =>
+        {
+            await foreach (var update in queue.WatchThreadAsync(thread, after: "0", cancellationToken))
+            {
+                if (update is BatchReplied)
+                {
+                    break;
+                }
+            }
+
+            return 0;
+        });
+
+    private async Task OperateAsync(IAssistantQueueAdmin admin, CancellationToken cancellationToken)
+    {
+        var failed = await AgainAsync(async () => await admin.ListFailedAsync(cancellationToken).ToListAsync(cancellationToken));
+        Assert.Equal([Thread("discarded"), Thread("edited")], failed.Select(f => f.ThreadId).Order());
+        var edited = failed.Single(f => f.ThreadId == Thread("edited")).BatchId;
+        var details = await AgainAsync(() => admin.GetFailedAsync(edited, cancellationToken));
+        Assert.Equal("edited", Assert.Single(details!.Messages).MessageId);
+        await DoAsync(() => admin.EditFailedAsync(edited, "edited", Hello("edited"), cancellationToken));
+        await DoAsync(() => admin.RetryFailedAsync(edited, cancellationToken));
+        await DoAsync(() => admin.DiscardFailedAsync(failed.Single(f => f.BatchId != edited).BatchId, cancellationToken));
+
+        static Task DoAsync(Func<Task> call) => AgainAsync(async () =>
+        {
+            await call();
+            return 0;
+        });
+    }
+
+    private async Task SettleAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var run = _answers.NextRun;
+            var database = _redis.GetDatabase();
+            if ((long)await database.HashGetAsync(P + ":counters", "pending") == 0 && await database.SortedSetLengthAsync(P + ":deliveries") == 0)
+            {
+                return;
+            }
+
+            await run.WaitAsync(cancellationToken);
+        }
+    }
+
+    private async Task JudgeAsync()
+    {
+        var ledger = _emulator.Ledger.Snapshot();
+        Assert.All(Answered.Append("edited"), word => Assert.Equal([Hello(word)], ledger.TextsOf(Thread(word))));
+        Assert.DoesNotContain(ledger.Overlaps, o => o.ThreadKey.StartsWith(_name, StringComparison.Ordinal));
+        Assert.All(Answered.Append("edited"), word => Assert.Equal(word == "retried" ? 2 : 1, ledger.TimesAccepted(Hello(word))));
+        Assert.Equal(
+            Answered.Append("edited").Select(word => $"{Thread(word)}: You wrote: “{Hello(word)}”.").Concat([$"{Thread("edited")}: Permanent", $"{Thread("discarded")}: Permanent"]).Order(),
+            _taken.Distinct().Order());
+        await Invariants.CheckAsync(_redis, P);
+        Assert.DoesNotContain((await Snapshot.TakeAsync(_redis, P)).Keys.Keys, k =>
+            ((string[])["messages:", "thread:", "due", "suspects", "held", "leases", "deliver", "failed"]).Any(s => k.StartsWith(s, StringComparison.Ordinal)));
+    }
+
+    private void Strike(string word, OpenAIFault fault) => _emulator.Faults.Add(fault with { Contains = $"\"{Thread(word)}\"", Count = 1 });
+
+    private Task TakeAsync(string thread, string what)
+    {
+        if (_offers.AddOrUpdate(thread, 1, (_, n) => n + 1) == 1 && thread == Thread("postponed"))
+        {
+            throw new InvalidOperationException("The test's handler doesn't want it yet.");
+        }
+
+        _taken.Enqueue($"{thread}: {what}");
+        return Task.CompletedTask;
+    }
+
+    private string Thread(string word) => $"{_name}-{word}";
+
+    private string Hello(string word) => $"hello from {Thread(word)}";
+}
