@@ -1,7 +1,6 @@
 using AssistantQueue;
 using AssistantQueue.Emulators;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -10,8 +9,6 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Puts a queue on an OpenAI emulator in the app's own process.</summary>
 public static class OpenAIEmulatorExtensions
 {
-    private const string Section = "AssistantQueue:Emulators";
-
     /// <summary>Runs an OpenAI emulator in this process and lets the queue use it, whatever endpoint and key its settings have.</summary>
     /// <remarks>
     /// All queues of a host share one; it is up before the first of them runs a batch, and ends after them with the host's services.
@@ -28,21 +25,10 @@ public static class OpenAIEmulatorExtensions
         ArgumentNullException.ThrowIfNull(builder);
         var services = builder.Services;
 
-        // Each queue asks for it; the server is one, and so is what its options come from.
-        if (!services.Any(s => s.ServiceType == typeof(OpenAIEmulator)))
-        {
-            services.AddSingleton<IConfigureOptions<OpenAIEmulatorOptions>>(s => new ConfigureOptions<OpenAIEmulatorOptions>(o => Bind(o, s)));
-
-            // Options are asked for before anything of the host runs, and asking can't wait otherwise.
-            services.AddSingleton(s => Task.Run(() => OpenAIEmulator.StartAsync(
-                s.GetRequiredService<IOptions<OpenAIEmulatorOptions>>().Value, s.GetService<TimeProvider>(), s.GetService<ILoggerFactory>())).GetAwaiter().GetResult());
-        }
-
-        if (configure is not null)
-        {
-            services.Configure(configure);
-        }
-
+        // Options are asked for before anything of the host runs, and asking can't wait otherwise.
+        EmulatorServices.AddServer<OpenAIEmulator, OpenAIEmulatorOptions>(
+            services, Bind, configure, (provider, options) => Task.Run(() => OpenAIEmulator.StartAsync(
+                options, provider.GetService<TimeProvider>(), provider.GetService<ILoggerFactory>())).GetAwaiter().GetResult());
         if (!services.Any(s => s.ServiceType == typeof(IAssistantBackend) && Equals(s.ServiceKey, builder.Name)))
         {
             builder.UseOpenAI();
@@ -87,22 +73,9 @@ public static class OpenAIEmulatorExtensions
         }
     }
 
-    private static void Bind(OpenAIEmulatorOptions options, IServiceProvider services)
+    private static void Bind(OpenAIEmulatorOptions options, IConfigurationSection emulators, IServiceProvider services)
     {
-        if (services.GetService<IConfiguration>() is not { } configuration)
-        {
-            return;
-        }
-
-        configuration.GetSection(Section + ":OpenAI").Bind(options);
-        if (options.DataDirectory is null && configuration[Section + ":DataDirectory"] is { Length: > 0 } parent)
-        {
-            options.DataDirectory = Path.Combine(parent, "openai");
-        }
-
-        if (options.DataDirectory is { Length: > 0 } directory && services.GetService<IHostEnvironment>() is { } host)
-        {
-            options.DataDirectory = Path.Combine(host.ContentRootPath, directory);
-        }
+        emulators.GetSection("OpenAI").Bind(options);
+        options.DataDirectory = EmulatorServices.Folder(options.DataDirectory, "openai", emulators, services);
     }
 }

@@ -66,42 +66,7 @@ internal sealed class ClaimLoop : IDisposable
     public void Wake(TimeSpan due = default) => _look.Wake(due);
 
     /// <summary>Runs rounds until told to stop; a claim that is under way then is awaited, so that what it gave is not left to the end of its lease.</summary>
-    public async Task RunAsync(CancellationToken stopping)
-    {
-        var failures = 0;
-        while (!stopping.IsCancellationRequested)
-        {
-            TimeSpan pause;
-            try
-            {
-                _look.BeginLook();
-                pause = await RoundAsync(stopping);
-                failures = 0;
-            }
-            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e)
-            {
-                // A fault of ours or an answer that nobody expected: said once a minute, and tried again.
-                pause = Backoff.Doubled(++failures, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5));
-                if (_errors.IsTime())
-                {
-                    Log.ClaimFailed(_log, _partition, e);
-                }
-            }
-
-            try
-            {
-                await _look.WaitAsync(pause, stopping);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-        }
-    }
+    public Task RunAsync(CancellationToken stopping) => _look.RunAsync(() => RoundAsync(stopping), OnFailed, stopping);
 
     /// <summary>Looks and claims once.</summary>
     /// <returns>How long until the next look, if nothing wakes the loop before.</returns>
@@ -178,6 +143,15 @@ internal sealed class ClaimLoop : IDisposable
     // With many partitions the interval grows, so that an idle worker asks less than once in three seconds in all.
     private TimeSpan SafetyLook() =>
         TimeSpan.FromSeconds(Math.Max(5, 3 * _store.Partitions) * (0.5 + Random.Shared.NextDouble()));
+
+    // A fault of ours or an answer that nobody expected: said once a minute, and tried again.
+    private void OnFailed(Exception e)
+    {
+        if (_errors.IsTime())
+        {
+            Log.ClaimFailed(_log, _partition, e);
+        }
+    }
 
     private void OnUnanswered(Exception e)
     {

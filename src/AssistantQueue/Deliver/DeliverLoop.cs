@@ -48,39 +48,8 @@ internal sealed class DeliverLoop : IDisposable
     /// <summary>Asks for a look after a time, or sooner.</summary>
     public void Wake(TimeSpan due = default) => _look.Wake(due);
 
-    public async Task RunAsync(CancellationToken stopping)
-    {
-        var failures = 0;
-        while (!stopping.IsCancellationRequested)
-        {
-            TimeSpan pause;
-            try
-            {
-                _look.BeginLook();
-                pause = await RoundAsync();
-                failures = 0;
-                _errors.Reset();
-            }
-            catch (Exception e)
-            {
-                // What a lost answer claimed is open again at the end of its lease.
-                pause = Backoff.Doubled(++failures, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5));
-                if (_errors.IsTime())
-                {
-                    Log.DeliveryClaimFailed(_log, _partition, e);
-                }
-            }
-
-            try
-            {
-                await _look.WaitAsync(pause, stopping);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-        }
-    }
+    /// <summary>Runs rounds until told to stop.</summary>
+    public Task RunAsync(CancellationToken stopping) => _look.RunAsync(RoundAsync, OnFailed, stopping);
 
     /// <summary>Looks and claims once.</summary>
     /// <returns>How long until the next look, if nothing wakes the loop before.</returns>
@@ -97,6 +66,7 @@ internal sealed class DeliverLoop : IDisposable
         try
         {
             claim = await _store.ClaimDeliveriesAsync(_partition, _workerId, free, CancellationToken.None);
+            _errors.Reset();
             foreach (var delivery in claim.Deliveries)
             {
                 used++;
@@ -129,6 +99,15 @@ internal sealed class DeliverLoop : IDisposable
     }
 
     public void Dispose() => _look.Dispose();
+
+    // What a lost answer claimed is open again at the end of its lease.
+    private void OnFailed(Exception e)
+    {
+        if (_errors.IsTime())
+        {
+            Log.DeliveryClaimFailed(_log, _partition, e);
+        }
+    }
 
     // Looks for due threads carry the time of the next delivery, so this one is only for the case that they rest.
     private TimeSpan SafetyLook() =>

@@ -1,8 +1,11 @@
 namespace AssistantQueue.Waiting;
 
-/// <summary>When a loop looks next: at the time its last look gave, or earlier when it is told to. Thread-safe.</summary>
+/// <summary>When a loop looks next: at the time its last look gave, or earlier when it is told to; and the loop itself. Thread-safe.</summary>
 internal sealed class LookTimer : IDisposable
 {
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+
     private readonly TimeProvider _time;
     private readonly DueTimer.Entry _entry;
     private readonly Lock _sync = new();
@@ -43,6 +46,39 @@ internal sealed class LookTimer : IDisposable
         }
 
         Signal();
+    }
+
+    /// <summary>Runs a loop: one round after the other, each when its time has come or somebody woke it; a round that failed is repeated after growing pauses.</summary>
+    /// <param name="round">Looks once; returns how long until the next look, if nothing wakes the loop before.</param>
+    /// <param name="failed">Told what a round threw; mustn't throw itself.</param>
+    /// <param name="stopping">Ends the loop; the round that is under way decides how.</param>
+    public async Task RunAsync(Func<Task<TimeSpan>> round, Action<Exception> failed, CancellationToken stopping)
+    {
+        var failures = 0;
+        try
+        {
+            while (!stopping.IsCancellationRequested)
+            {
+                TimeSpan pause;
+                try
+                {
+                    BeginLook();
+                    pause = await round();
+                    failures = 0;
+                }
+                catch (Exception e) when (e is not OperationCanceledException || !stopping.IsCancellationRequested)
+                {
+                    pause = Backoff.Doubled(++failures, FirstPause, LongestPause);
+                    failed(e);
+                }
+
+                await WaitAsync(pause, stopping);
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Told to stop.
+        }
     }
 
     /// <summary>A look begins: what was asked for up to now is served by it.</summary>

@@ -105,10 +105,12 @@ public class WorkerTests
     [Fact]
     public async Task Instructions_OfABatch_AreDistinctInOrderOrTheDefault()
     {
-        await using var rig = await StartAsync(o => o.DefaultInstructions = "be kind");
-        await rig.AddAsync("c1", "a", 200, "short");
-        await rig.AddAsync("c1", "b", 200, "polite");
-        await rig.AddAsync("c1", "c", 200, "short");
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.DefaultInstructions = "be kind";
+        await rig.AddAsync("c1", "a", instructions: "short");
+        await rig.AddAsync("c1", "b", instructions: "polite");
+        await rig.AddAsync("c1", "c", instructions: "short");
+        await rig.StartWorkerAsync();
         Assert.Equal("short\n\npolite", (await rig.Backend.NextAsync()).Journal.Instructions);
 
         await rig.AddAsync("c2", "a");
