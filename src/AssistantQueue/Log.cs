@@ -160,6 +160,9 @@ internal static partial class Log
     [LoggerMessage(603, LogLevel.Information, "Queue '{Queue}' has its {Connection} connection to Redis at {EndPoint} back.")]
     public static partial void RedisRestored(ILogger logger, string queue, string endPoint, string connection);
 
+    [LoggerMessage(604, LogLevel.Debug, "Queue '{Queue}' could not ask its Redis servers which one is the primary; it asks again when a call fails.")]
+    public static partial void RedisNotLookedAt(ILogger logger, string queue, Exception exception);
+
     [LoggerMessage(700, LogLevel.Error, "Queue '{Queue}' keeps its settings: the changed ones are bad. {Faults}")]
     public static partial void SettingsRejected(ILogger logger, string queue, string faults);
 

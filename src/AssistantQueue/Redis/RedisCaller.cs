@@ -76,6 +76,7 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
         {
             if (IsPassing(refusal.Message))
             {
+                connection.DoubtPrimary();
                 return new StoreUnavailableException($"Redis can't take calls now: {refusal.Message}", e);
             }
 
@@ -88,6 +89,7 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
             RedisTimeoutException late => late.Commandstatus,
             _ => CommandStatus.Unknown,
         };
+        connection.DoubtPrimary();
         var sent = status is not (CommandStatus.WaitingToBeSent or CommandStatus.WaitingInBacklog);
         if (sent && e is RedisTimeoutException)
         {

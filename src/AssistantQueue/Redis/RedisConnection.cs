@@ -17,6 +17,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     private readonly TimeSpan _connectTimeout;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly RedisTopology _topology;
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stopped = new();
     private Task? _connecting;
@@ -30,6 +31,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     private RedisConnection(string queueName, Func<Task<IConnectionMultiplexer>> connect, bool isOwn, TimeSpan connectTimeout, TimeProvider time, ILogger logger)
     {
         (_queueName, _connect, _isOwn, _connectTimeout, _time, _logger) = (queueName, connect, isOwn, connectTimeout, time, logger);
+        _topology = new RedisTopology(queueName, time, logger);
     }
 
     /// <summary>Raised after a lost connection (or one that never was) is there again; announcements may have been missed.</summary>
@@ -93,6 +95,15 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
 
     /// <summary>Tells that Redis left a call unanswered although the connection stands: it was not reachable then.</summary>
     public void ReportUnanswered() => MarkBreak();
+
+    /// <summary>Tells that a call failed in a way in which another server may be the primary now: the multiplexer looks, in the background.</summary>
+    public void DoubtPrimary()
+    {
+        if (Current is { } multiplexer && !_stopped.IsCancellationRequested)
+        {
+            _topology.Look(multiplexer);
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -25,8 +25,22 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
 
     private async Task<RedisResult> CallAsync(int replicas, string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken)
     {
-        var multiplexer = await Connection().GetAsync(cancellationToken);
-        var declared = keys[partition].Declared;
+        var connection = Connection();
+        var multiplexer = await connection.GetAsync(cancellationToken);
+        try
+        {
+            return await CallAsync(multiplexer, replicas, script, keys[partition].Declared, arguments);
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException or StoreUnavailableException)
+        {
+            // A server whose replicas don't follow, or that is one itself by now, is perhaps no longer the primary.
+            connection.DoubtPrimary();
+            throw;
+        }
+    }
+
+    private static async Task<RedisResult> CallAsync(IConnectionMultiplexer multiplexer, int replicas, string script, RedisKey[] declared, RedisValue[] arguments)
+    {
         var server = multiplexer.GetServer(declared[0]);
         var before = server.ExecuteAsync("CLIENT", "ID");
         var call = server.ExecuteAsync("EVAL", [script, declared.Length, .. declared.Select(k => (object)k), .. arguments.Select(a => (object)a)]);

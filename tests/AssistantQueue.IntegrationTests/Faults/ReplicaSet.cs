@@ -46,6 +46,24 @@ internal sealed class ReplicaSet : IAsyncDisposable
     /// <summary>SIGKILL to the primary; completes when the sentinel has found another one and told the clients.</summary>
     public Task KillPrimaryAsync() => SwitchAsync(async () => await (await PrimaryAsync()).KillAsync());
 
+    /// <summary>An operator's <c>SENTINEL FAILOVER</c>; completes when the old primary is a replica. Until then, some ten seconds, both take writes.</summary>
+    public async Task FailOverAsync()
+    {
+        var old = await PrimaryAsync();
+        await SwitchAsync(() => Sentinel.SentinelFailoverAsync(Service));
+        await UntilAsync(async () => (string?)(await CallAsync(old, "ROLE"))[0] == "slave", "the old primary is a replica");
+    }
+
+    /// <summary>Completes when a replica has everything that the primary had when this was called.</summary>
+    public async Task ReplicatedAsync()
+    {
+        await using var connection = await (await PrimaryAsync()).ConnectAsync();
+        var server = connection.GetServers()[0];
+        // WAIT speaks of the writes of its own connection.
+        await server.ExecuteAsync("SET", "replicated", "yes");
+        Assert.NotEqual(0, (int)await server.ExecuteAsync("WAIT", 1, (int)Patience.TotalMilliseconds));
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_toSentinel is not null)
@@ -114,6 +132,12 @@ internal sealed class ReplicaSet : IAsyncDisposable
         await Servers.AgreeAsync(
             async () => _toSentinel.IsConnected && (await Sentinel.SentinelReplicasAsync(Service)).Count(r => r.Contains(new("master-link-status", "ok"))) == _servers.Count - 1,
             "the sentinel knows every replica");
+    }
+
+    private static async Task<RedisResult> CallAsync(RedisInstance instance, string command)
+    {
+        await using var connection = await instance.ConnectAsync();
+        return await connection.GetServers()[0].ExecuteAsync(command);
     }
 
     private async Task<RedisInstance> PrimaryAsync()
