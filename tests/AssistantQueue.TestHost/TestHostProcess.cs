@@ -114,6 +114,11 @@ public sealed class TestHostProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until the process is over, however it ends.</summary>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>A task that is done when the process is gone.</returns>
+    public Task WaitForExitAsync(CancellationToken cancellationToken) => _process.WaitForExitAsync(cancellationToken);
+
     /// <summary>SIGKILL: the process gets no chance to do anything.</summary>
     /// <returns>A task that is done when the process is gone.</returns>
     public async Task KillAsync()

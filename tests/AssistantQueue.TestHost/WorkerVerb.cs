@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace AssistantQueue.TestHost;
 
 /// <summary><c>worker --AssistantQueue:RedisConnectionString … --AssistantQueue:OpenAI:Endpoint … --replies DIR</c>: a worker of its own; every setting of the queue is an argument.</summary>
-/// <remarks>Handlers append a <see cref="Delivered"/> as a line of JSON to a file of the process in that folder. Logs go to standard error.</remarks>
+/// <remarks><c>--poison THREAD</c> takes a backend that answers by itself and kills the process when that thread is run. Handlers append a <see cref="Delivered"/> as a line of JSON to a file of the process in that folder. Logs go to standard error.</remarks>
 internal static class WorkerVerb
 {
     private static readonly SemaphoreSlim OneAtATime = new(1);
@@ -23,7 +23,16 @@ internal static class WorkerVerb
             builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = timeout);
         }
 
-        var queue = builder.Services.AddAssistantMessageQueue().UseOpenAI();
+        var queue = builder.Services.AddAssistantMessageQueue();
+        if (builder.Configuration["poison"] is { } thread)
+        {
+            queue.UseBackend(new PoisonBackend(thread));
+        }
+        else
+        {
+            queue.UseOpenAI();
+        }
+
         if (builder.Configuration["replies"] is { } folder)
         {
             var file = Path.Combine(folder, $"replies-{Environment.ProcessId}.jsonl");

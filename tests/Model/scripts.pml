@@ -133,7 +133,7 @@ inline back_from_held() {
   od
 }
 
-/* claim.lua: an ended lease whose owner's record ended too is a death, unless the run can be adopted. */
+/* claim.lua: an ended lease whose owner's record isn't renewed any more is a death, unless the run can be adopted. */
 inline count_death(s, t) {
   if
   :: !h_adoptable[t] && !record[h_owner[t] - 1] && h_owner[t] != OWNER(WORKER_OF(s)) -> h_deaths[t]++

@@ -4,13 +4,17 @@ namespace AssistantQueue.Redis;
 /// <param name="maxItems">The most items of a call.</param>
 /// <param name="maxSize">The most size of a call; a larger item travels alone.</param>
 /// <param name="send">Sends items and gives a result an item; when it throws, all its items fail with that.</param>
+/// <param name="patience">How long items wait behind a call that isn't answered; null: for as long as it takes.</param>
 internal sealed class GroupCommit<TItem, TResult>(
     int maxItems,
     int maxSize,
-    Func<IReadOnlyList<GroupCommit<TItem, TResult>.Entry>, Task<IReadOnlyList<TResult>>> send)
+    Func<IReadOnlyList<GroupCommit<TItem, TResult>.Entry>, Task<IReadOnlyList<TResult>>> send,
+    GroupPatience? patience = null)
 {
     private readonly Lock _lock = new();
     private readonly Queue<Entry> _waiting = new();
+    private ITimer? _timer;
+    private long _lastAnswer;
     private bool _isSending;
 
     /// <summary>Hands an item in.</summary>
@@ -21,13 +25,19 @@ internal sealed class GroupCommit<TItem, TResult>(
     public async Task<TResult> AddAsync(TItem item, int size, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var entry = new Entry(item, size, cancellationToken);
+        var entry = new Entry(item, size, patience?.Time.GetTimestamp() ?? 0, cancellationToken);
         bool isFirst;
         lock (_lock)
         {
             _waiting.Enqueue(entry);
             isFirst = !_isSending;
             _isSending = true;
+            if (isFirst && patience is not null)
+            {
+                _lastAnswer = entry.HandedIn;
+                (_timer ??= patience.Time.CreateTimer(_ => GiveUpOverdue(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan))
+                    .Change(GroupPatience.Look, GroupPatience.Look);
+            }
         }
 
         if (isFirst)
@@ -46,6 +56,7 @@ internal sealed class GroupCommit<TItem, TResult>(
             try
             {
                 var results = await send(entries);
+                Volatile.Write(ref _lastAnswer, patience?.Time.GetTimestamp() ?? 0);
                 for (var i = 0; i < entries.Count; i++)
                 {
                     entries[i].Result.TrySetResult(results[i]);
@@ -82,13 +93,52 @@ internal sealed class GroupCommit<TItem, TResult>(
             }
 
             _isSending = entries.Count > 0;
+            if (!_isSending)
+            {
+                _timer?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            }
+
             return _isSending ? entries : null;
         }
     }
 
+    // While answers come, however many wait, nobody is given up.
+    private void GiveUpOverdue()
+    {
+        var (time, limit) = (patience!.Time, patience.Limit());
+        var overdue = new List<Entry>();
+        lock (_lock)
+        {
+            if (time.GetElapsedTime(Volatile.Read(ref _lastAnswer)) < limit)
+            {
+                return;
+            }
+
+            while (_waiting.TryPeek(out var oldest) && time.GetElapsedTime(oldest.HandedIn) >= limit)
+            {
+                overdue.Add(_waiting.Dequeue());
+            }
+        }
+
+        foreach (var entry in overdue)
+        {
+            entry.Result.TrySetException(patience.Refusal(limit));
+        }
+    }
+
     /// <summary>An item on its way.</summary>
-    internal sealed record Entry(TItem Item, int Size, CancellationToken CancellationToken)
+    internal sealed record Entry(TItem Item, int Size, long HandedIn, CancellationToken CancellationToken)
     {
         public TaskCompletionSource<TResult> Result { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
+}
+
+/// <summary>How long items wait, unsent, behind a call that isn't answered.</summary>
+/// <param name="Time">The clock.</param>
+/// <param name="Limit">How long, as it is set now.</param>
+/// <param name="Refusal">What an item is refused with then; is given the limit.</param>
+internal sealed record GroupPatience(TimeProvider Time, Func<TimeSpan> Limit, Func<TimeSpan, Exception> Refusal)
+{
+    /// <summary>How often is looked for those who have waited too long.</summary>
+    public static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
 }

@@ -19,11 +19,15 @@ internal sealed class RedisEnqueue
     private readonly TimeProvider _time;
     private readonly GroupCommit<EnqueueUnit, EnqueueOutcome>[] _groups;
 
+    // What each partition's call under way was last answered or failed with; null when nothing went wrong.
+    private readonly string?[] _troubles;
+
     public RedisEnqueue(RedisCaller caller, RedisReplicas replicas, RedisKeys keys, Func<AssistantQueueOptions> options, TimeProvider time)
     {
         (_caller, _replicas, _options, _time) = (caller, replicas, options, time);
+        _troubles = new string?[keys.Count];
         _groups = [.. Enumerable.Range(0, keys.Count).Select(partition =>
-            new GroupCommit<EnqueueUnit, EnqueueOutcome>(MaxGroup, MaxGroupCharacters, entries => SendAsync(partition, entries)))];
+            new GroupCommit<EnqueueUnit, EnqueueOutcome>(MaxGroup, MaxGroupCharacters, entries => SendAsync(partition, entries), Patience(partition)))];
     }
 
     public Task<EnqueueOutcome> EnqueueAsync(int partition, EnqueueUnit unit, CancellationToken cancellationToken) =>
@@ -48,6 +52,7 @@ internal sealed class RedisEnqueue
         var pipeline = Repeat.While(_time, failure =>
         {
             mayBeStored |= failure.MayHaveBeenDone;
+            _troubles[partition] = failure.Message;
             var limit = failure.IsRefusal && !mayBeStored ? TimeSpan.Zero : mayBeStored ? GiveUpAfter : options.ConnectTimeout;
             return _time.GetElapsedTime(began) < limit;
         });
@@ -56,6 +61,7 @@ internal sealed class RedisEnqueue
         {
             var result = await pipeline.ExecuteAsync(
                 async token => await _caller.CallAsync(RedisScript.Enqueue, partition, arguments, _replicas.For(options.Durability), token));
+            _troubles[partition] = null;
             return Parse((string)result!, units);
         }
         catch (StoreUnavailableException e) when (mayBeStored)
@@ -68,6 +74,15 @@ internal sealed class RedisEnqueue
             throw new QueueUnavailableException($"{e.Message} Nothing was stored.", e);
         }
     }
+
+    // Without it, a thousand callers behind a Redis that stands still would each wait for all the groups before theirs, a minute a group.
+    private GroupPatience Patience(int partition) => new(
+        _time,
+        () => _options().ConnectTimeout,
+        limit => new QueueUnavailableException(
+            $"Redis has not taken the messages before these for {limit.TotalSeconds:0.###} s (ConnectTimeout), so these were not sent{Why(_troubles[partition])}. Nothing was stored."));
+
+    private static string Why(string? trouble) => trouble is null ? "" : $" (its last answer: {trouble.TrimEnd('.')})";
 
     private static RedisValue[] Arguments(List<EnqueueUnit> units, AssistantQueueOptions options)
     {

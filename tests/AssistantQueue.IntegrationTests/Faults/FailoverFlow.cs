@@ -12,17 +12,21 @@ internal sealed class FailoverFlow : IAsyncDisposable
 {
     // Typing pace: a hundred messages a second and thread would only fill the queue.
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(25);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    // Who loses the answer to a claim of deliveries waits for their leases' end, twice at worst.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     private readonly IHost _host;
-    private readonly IAssistantMessageQueue _queue;
     private readonly GatedEcho _backend = new();
     private readonly string[] _threads;
     private readonly ConcurrentDictionary<string, ConcurrentQueue<string>> _acknowledged = new();
     private readonly ConcurrentDictionary<string, ConcurrentQueue<string>> _answered = new();
+    private readonly ConcurrentDictionary<string, bool> _batches = new();
     private readonly ConcurrentQueue<FailedBatch> _failures = new();
+    private readonly ConcurrentQueue<Exception> _refusals = new();
     private readonly CancellationTokenSource _typing = new();
     private Task[] _people = [];
+    private int _repeated;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private FailoverFlow(int threads, Action<AssistantQueueOptions> configure)
@@ -47,9 +51,15 @@ internal sealed class FailoverFlow : IAsyncDisposable
             .UseBackend(_backend)
             .OnReply((reply, _) =>
             {
+                if (!_batches.TryAdd(reply.BatchId, true))
+                {
+                    Interlocked.Increment(ref _repeated);
+                    return Task.CompletedTask;
+                }
+
                 foreach (var id in reply.MessageIds)
                 {
-                    _answered[reply.ThreadId].Enqueue(id);
+                    _answered.GetOrAdd(reply.ThreadId, _ => []).Enqueue(id);
                 }
 
                 Signal();
@@ -62,10 +72,12 @@ internal sealed class FailoverFlow : IAsyncDisposable
                 return Task.CompletedTask;
             });
         _host = builder.Build();
-        _queue = _host.Services.GetRequiredService<IAssistantMessageQueue>();
+        Queue = _host.Services.GetRequiredService<IAssistantMessageQueue>();
     }
 
     public AssistantQueueOptions Options { get; private set; } = null!;
+
+    public IAssistantMessageQueue Queue { get; }
 
     public static async Task<FailoverFlow> StartAsync(int threads, Action<AssistantQueueOptions> configure)
     {
@@ -99,6 +111,15 @@ internal sealed class FailoverFlow : IAsyncDisposable
         return UntilAsync(() => _threads.All(t => _answered[t].Count >= goals[t]), () => $"answered: {Counts(_answered)}");
     }
 
+    /// <summary>Completes when everything that is acknowledged is answered, too.</summary>
+    public Task AllAnsweredAsync() =>
+        UntilAsync(() => _threads.All(t => _acknowledged[t].ToHashSet().IsSubsetOf(_answered[t])), () => $"acknowledged: {Counts(_acknowledged)}; answered: {Counts(_answered)}");
+
+    /// <summary>Completes when a person was told that nothing was stored, with these words.</summary>
+    public Task RefusedAsync(string words) => UntilAsync(
+        () => _refusals.OfType<QueueUnavailableException>().Any(e => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase) && e.Message.Contains("Nothing was stored", StringComparison.Ordinal)),
+        () => $"refused: {string.Join("; ", _refusals.Select(e => e.Message).Distinct())}");
+
     /// <summary>Completes when a hundred more messages are answered, whichever their threads.</summary>
     public Task MoreAnswersAsync()
     {
@@ -106,13 +127,20 @@ internal sealed class FailoverFlow : IAsyncDisposable
         return UntilAsync(() => _answered.Values.Sum(a => a.Count) >= goal, () => $"answered: {Counts(_answered)}");
     }
 
+    /// <summary>What people were told instead of an acknowledgement.</summary>
+    public IReadOnlyList<Exception> Refusals => [.. _refusals];
+
+    /// <summary>What was answered in a thread, also in one that is not the people's.</summary>
+    public IReadOnlyList<string> AnsweredIn(string thread) => [.. _answered.GetOrAdd(thread, _ => [])];
+
     /// <summary>How many messages are acknowledged in each thread.</summary>
     public IReadOnlyDictionary<string, int> Acknowledged => _threads.ToDictionary(t => t, t => _acknowledged[t].Count);
 
     /// <summary>Nobody writes any more; every message that was acknowledged is answered, once, in its thread's order, and by one run at a time.</summary>
     /// <param name="mayBeLost">Between which counts of acknowledged messages Redis may have lost some; null when it may not.</param>
+    /// <param name="mayBeRepeated">Whether the handlers may be given a reply again, with its batch id: when a lease may have ended.</param>
     /// <returns>How many are lost.</returns>
-    public async Task<int> EndAsync((IReadOnlyDictionary<string, int> From, IReadOnlyDictionary<string, int> To)? mayBeLost = null)
+    public async Task<int> EndAsync((IReadOnlyDictionary<string, int> From, IReadOnlyDictionary<string, int> To)? mayBeLost = null, bool mayBeRepeated = false)
     {
         await _typing.CancelAsync();
         await Task.WhenAll(_people).WaitAsync(Patience);
@@ -129,6 +157,7 @@ internal sealed class FailoverFlow : IAsyncDisposable
         }
 
         Assert.Equal(0, _backend.Overlaps);
+        Assert.True(mayBeRepeated || _repeated == 0, $"{_repeated} replies were given again.");
         await _host.StopAsync();
         return _threads.Sum(t => _acknowledged[t].Count - _answered[t].Count);
     }
@@ -151,12 +180,14 @@ internal sealed class FailoverFlow : IAsyncDisposable
             {
                 try
                 {
-                    await flow._queue.EnqueueAsync(new AssistantMessage { ThreadId = thread, MessageId = id, Text = id, Delay = TimeSpan.Zero });
+                    await flow.Queue.EnqueueAsync(new AssistantMessage { ThreadId = thread, MessageId = id, Text = id, Delay = TimeSpan.Zero });
                     break;
                 }
                 catch (Exception e) when (e is QueueUnavailableException or EnqueueOutcomeUnknownException)
                 {
                     // Not acknowledged: the promise isn't given yet.
+                    flow._refusals.Enqueue(e);
+                    flow.Signal();
                 }
             }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using AssistantQueue.IntegrationTests.Redis;
@@ -39,6 +40,29 @@ internal sealed class RedisCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>Each of the replicas takes its master's place, one after the other, as an operator orders it: no write is lost.</summary>
+    public async Task FailOverEachAsync()
+    {
+        foreach (var node in _nodes.Skip(Masters))
+        {
+            await FailOverAsync(node);
+            await AgreedAsync();
+        }
+    }
+
+    /// <summary>SIGKILL to the master that has a key; completes when its replica is the master, and it itself is back as the replica of that one.</summary>
+    public async Task KillMasterAsync(RedisKey key)
+    {
+        var slot = (long)await _nodes[0].ExecuteAsync("CLUSTER", "KEYSLOT", key);
+        var masters = await MastersAsync();
+        var killed = await OwnerAsync(masters, slot);
+        await killed.Instance.KillAsync();
+        await Servers.AgreeAsync(async () => (await Task.WhenAll(_nodes.Where(n => !masters.Contains(n)).Select(RoleAsync))).Contains("master"), "a replica is the master");
+        await killed.Instance.StartAgainAsync();
+        await Servers.AgreeAsync(() => killed.AnswersAsync(), "the killed one answers");
+        await AgreedAsync();
+    }
+
     /// <summary>Moves a slot with its keys to another master, the way <c>redis-cli --cluster reshard</c> does.</summary>
     public async Task MoveSlotAsync(RedisKey key, Func<Task> halfWay)
     {
@@ -63,6 +87,32 @@ internal sealed class RedisCluster : IAsyncDisposable
             await node.DisposeAsync();
         }
     }
+
+    // A master that can't hand its place over within 5 s forgets that it was asked, and nobody is told.
+    private static async Task FailOverAsync(Node replica)
+    {
+        var asked = Stopwatch.StartNew();
+        await replica.ExecuteAsync("CLUSTER", "FAILOVER");
+        await Servers.AgreeAsync(
+            async () =>
+            {
+                if (await RoleAsync(replica) == "master")
+                {
+                    return true;
+                }
+
+                if (asked.Elapsed > TimeSpan.FromSeconds(6))
+                {
+                    asked.Restart();
+                    await replica.ExecuteAsync("CLUSTER", "FAILOVER");
+                }
+
+                return false;
+            },
+            "a replica is the master");
+    }
+
+    private static async Task<string?> RoleAsync(Node node) => (string?)(await node.ExecuteAsync("ROLE"))[0];
 
     private static async Task MoveKeysAsync(Node from, Node to, long slot, int atMost)
     {
@@ -138,7 +188,7 @@ internal sealed class RedisCluster : IAsyncDisposable
         var masters = new List<Node>();
         foreach (var node in _nodes)
         {
-            if ((string?)(await node.ExecuteAsync("ROLE"))[0] == "master")
+            if (await RoleAsync(node) == "master")
             {
                 masters.Add(node);
             }
@@ -185,6 +235,20 @@ internal sealed class RedisCluster : IAsyncDisposable
 
         public Task<RedisResult> ExecuteAsync(string command, params object[] arguments) =>
             Connection.GetServer(Instance.ConnectionString).ExecuteAsync(command, arguments);
+
+        public async Task<bool> AnswersAsync()
+        {
+            try
+            {
+                await ExecuteAsync("PING");
+                return true;
+            }
+            catch (RedisException)
+            {
+                // The connection isn't back, or the server reads its data.
+                return false;
+            }
+        }
 
         public async ValueTask DisposeAsync()
         {

@@ -51,7 +51,7 @@ internal sealed class ReplicaSet : IAsyncDisposable
     {
         var old = await PrimaryAsync();
         await SwitchAsync(() => Sentinel.SentinelFailoverAsync(Service));
-        await UntilAsync(async () => (string?)(await CallAsync(old, "ROLE"))[0] == "slave", "the old primary is a replica");
+        await Servers.AgreeAsync(async () => (string?)(await CallAsync(old, "ROLE"))[0] == "slave", "the old primary is a replica");
     }
 
     /// <summary>Completes when a replica has everything that the primary had when this was called.</summary>

@@ -90,11 +90,11 @@ internal sealed class PipelineRig : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts a worker process.</summary>
-    public async Task<TestHostProcess> StartWorkerAsync()
+    /// <summary>Starts a worker process, with further arguments of its verb.</summary>
+    public async Task<TestHostProcess> StartWorkerAsync(params string[] arguments)
     {
         var worker = await TestHostProcess.StartAsync(
-            ["worker", "--replies", _folder, .. _settings.SelectMany(s => new[] { "--" + s.Key, s.Value ?? "" })]);
+            ["worker", "--replies", _folder, .. arguments, .. _settings.SelectMany(s => new[] { "--" + s.Key, s.Value ?? "" })]);
         _workers.Add(worker);
         return worker;
     }

@@ -14,6 +14,18 @@ public abstract class ClaimDeathTests(StoreServer server) : StoreTest(server)
         Assert.Equal("w1", (await Read.HashAsync("thread:c"))["owner"]);
     }
 
+    // Its last claim was after the batch's, and a third of a lease before it would have renewed both.
+    [Fact]
+    public async Task Claim_OwnerTouchedItsRecordAfterTheLeaseAndDied_IsADeath()
+    {
+        await Seed.RunningAsync("c", ["a"], leaseIn: -1, worker: "old");
+        await Seed.WorkerAsync("old", 9_000);
+
+        Assert.Empty(await Calls.ClaimAsync("w2", "t"));
+
+        Assert.Equal(["c"], await Read.MembersAsync("suspects"));
+    }
+
     [Theory]
     [InlineData(false, false, true, 1)]
     [InlineData(true, false, true, 0)]
@@ -24,7 +36,7 @@ public abstract class ClaimDeathTests(StoreServer server) : StoreTest(server)
         await Seed.RunningAsync("c", ["a"], leaseIn: -1, worker: "old");
         if (lives)
         {
-            await Seed.WorkerAsync("old", 10_000);
+            await Seed.WorkerAsync("old", 20_000);
         }
 
         if (adoptable)
@@ -77,7 +89,7 @@ public abstract class ClaimDeathTests(StoreServer server) : StoreTest(server)
     public async Task Claim_AloneAndAnEndedLeaseOfALivingOwner_IsLeftToOthers()
     {
         await Seed.RunningAsync("c", ["a"], leaseIn: -1, worker: "old");
-        await Seed.WorkerAsync("old", 10_000);
+        await Seed.WorkerAsync("old", 20_000);
 
         Assert.Empty(await Calls.ClaimAsync("w2", "t", alone: true));
         Assert.Equal("old", (await Read.HashAsync("thread:c"))["owner"]);
@@ -130,7 +142,7 @@ public abstract class ClaimDeathTests(StoreServer server) : StoreTest(server)
     public async Task Claim_TakenOverBatchWithoutAJournalAndNewerMessages_SealsThemTogether()
     {
         var lease = await Seed.RunningAsync("c", ["a"], newer: ["b"], leaseIn: -1, worker: "old");
-        await Seed.WorkerAsync("old", 10_000);
+        await Seed.WorkerAsync("old", 20_000);
 
         var batch = await ClaimOneAsync("w2");
 
@@ -143,7 +155,7 @@ public abstract class ClaimDeathTests(StoreServer server) : StoreTest(server)
     public async Task Claim_SealedRangeNoLongerAtTheHead_IsSealedAnew()
     {
         var lease = await Seed.RunningAsync("c", ["a", "b"], newer: ["c"], leaseIn: -1, worker: "old");
-        await Seed.WorkerAsync("old", 10_000);
+        await Seed.WorkerAsync("old", 20_000);
         await Seed.ThreadAsync("c", ("posted", "1"));
         await Database.ListLeftPopAsync(P + ":messages:c");
         await Seed.CounterAsync("pending", -1);

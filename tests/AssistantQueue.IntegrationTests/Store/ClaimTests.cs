@@ -72,7 +72,7 @@ public abstract class ClaimTests(StoreServer server) : StoreTest(server)
     {
         await Seed.WaitingAsync("due", -60_000, "a");
         await Seed.RunningAsync("ended", ["b"], leaseIn: -1, worker: "dead");
-        await Seed.WorkerAsync("dead", 10_000);
+        await Seed.WorkerAsync("dead", 20_000);
 
         var outcome = await ClaimAsync(max: 1);
 

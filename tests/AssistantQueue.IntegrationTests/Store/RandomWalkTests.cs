@@ -113,7 +113,7 @@ public abstract class RandomWalkTests(StoreServer server) : StoreTest(server)
         foreach (var thread in _threads.Values)
         {
             var record = thread.Owner is { } owner ? await Read.ScoreAsync("workers", owner.Lease.WorkerId) ?? 0 : long.MaxValue;
-            var isDeath = thread is { LeaseEnded: true, IsAdoptable: false, Owner: { } ended } && ended.Lease.WorkerId != worker && record <= Seed.Now;
+            var isDeath = thread is { LeaseEnded: true, IsAdoptable: false, Owner: { } ended } && ended.Lease.WorkerId != worker && record <= Seed.Now + (Options.LockDuration.TotalMilliseconds / 2);
             died[thread.Id] = thread.Deaths + (isDeath ? 1 : 0);
         }
 

@@ -88,9 +88,31 @@ public sealed partial class ReadmeTests
         Assert.Equal(["dotnet run --project samples/WebChat", "dotnet test"], blocks[0].Groups[1].Value.Split('\n').Select(l => l.Split('#')[0].Trim()).Where(l => l.Length > 0));
     }
 
+    public static TheoryData<string> TestsShown => [.. TestShown().Matches(Section("What can fail")).Select(m => m.Groups[1].Value)];
+
+    [Theory]
+    [MemberData(nameof(TestsShown))]
+    public void WhatCanFail_TestThatShowsIt_Exists(string name)
+    {
+        var (type, method) = (name.Split('.')[0], name.Split('.')[1]);
+        var sources = typeof(ReadmeTests).Assembly.GetManifestResourceNames()
+            .Where(resource => resource.StartsWith("tests/", StringComparison.Ordinal) && Path.GetFileName(resource) == type + ".cs");
+
+        Assert.Contains(sources, source => Regex.IsMatch(Resource(source), $@"\[\w*(Fact|Theory)\b[^;{{}}]* {method}\("));
+    }
+
+    [Fact]
+    public void WhatCanFail_EachRow_NamesATest() =>
+        Assert.All(
+            Section("What can fail").Split('\n').Where(l => l.StartsWith('|')).Skip(2),
+            row => Assert.Matches(TestShown(), row));
+
+    private static string Section(string heading) =>
+        Regex.Match(Readme, $"^## {heading}\n(.*?)(?=^## )", RegexOptions.Singleline | RegexOptions.Multiline).Groups[1].Value;
+
     private static SortedDictionary<string, string> Table(string heading)
     {
-        var section = Regex.Match(Readme, $"^## {heading}\n(.*?)(?=^## )", RegexOptions.Singleline | RegexOptions.Multiline).Groups[1].Value;
+        var section = Section(heading);
         Assert.NotEmpty(section);
         return new(Row().Matches(section).ToDictionary(m => m.Groups[1].Value, m => m.Groups[2].Value.Trim('`')), StringComparer.Ordinal);
     }
@@ -134,6 +156,9 @@ public sealed partial class ReadmeTests
         using var reader = new StreamReader(typeof(ReadmeTests).Assembly.GetManifestResourceStream(name)!);
         return reader.ReadToEnd().ReplaceLineEndings("\n");
     }
+
+    [GeneratedRegex("`([A-Za-z]+Tests\\.[A-Za-z0-9_]+)`")]
+    private static partial Regex TestShown();
 
     [GeneratedRegex("<!-- snippet: (\\S+) -->")]
     private static partial Regex SnippetMark();

@@ -1,4 +1,5 @@
 using AssistantQueue.Redis;
+using Microsoft.Extensions.Time.Testing;
 
 namespace AssistantQueue.Tests.Redis;
 
@@ -194,6 +195,44 @@ public sealed class GroupCommitTests
     }
 
     [Fact]
+    public async Task Add_NoAnswerForTooLong_RefusesWhatWaitedTooLongAndSendsTheRest()
+    {
+        var time = new FakeTimeProvider();
+        var group = Held(10, 100, time);
+        var first = group.AddAsync("a", 1, default);
+        var early = group.AddAsync("b", 1, default);
+        time.Advance(TimeSpan.FromSeconds(3));
+        var late = group.AddAsync("c", 1, default);
+        Assert.False(early.IsCompleted);
+
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal("5", (await Assert.ThrowsAsync<InvalidOperationException>(() => early.WaitAsync(Patience))).Message);
+        AnswerNext();
+        await SentAsync(2);
+        AnswerNext();
+
+        Assert.Equal(["A", "C"], await Task.WhenAll(first, late).WaitAsync(Patience));
+        Assert.Equal([["a"], ["c"]], _sent);
+    }
+
+    [Fact]
+    public async Task Add_AnswersComeSlowly_RefusesNobody()
+    {
+        var time = new FakeTimeProvider();
+        var group = Held(1, 100, time);
+        var all = "abcd".Select(c => group.AddAsync(c.ToString(), 1, default)).ToList();
+
+        for (var i = 1; i <= all.Count; i++)
+        {
+            await SentAsync(i);
+            time.Advance(TimeSpan.FromSeconds(4));
+            AnswerNext();
+        }
+
+        Assert.Equal(["A", "B", "C", "D"], await Task.WhenAll(all).WaitAsync(Patience));
+    }
+
+    [Fact]
     public async Task Add_SenderIsBusyOnItsThread_OthersCanHandIn()
     {
         using var busy = new ManualResetEventSlim();
@@ -238,7 +277,7 @@ public sealed class GroupCommitTests
     });
 
     // Answers a call when the test says so.
-    private Group Held(int maxItems, int maxSize) => new(maxItems, maxSize, async entries =>
+    private Group Held(int maxItems, int maxSize, TimeProvider? time = null) => new(maxItems, maxSize, async entries =>
     {
         var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_sent)
@@ -249,7 +288,7 @@ public sealed class GroupCommitTests
 
         await answer.Task;
         return [.. entries.Select(e => e.Item.ToUpperInvariant())];
-    });
+    }, time is null ? null : new GroupPatience(time, () => TimeSpan.FromSeconds(5), limit => new InvalidOperationException($"{limit.TotalSeconds}")));
 
     private void AnswerNext()
     {

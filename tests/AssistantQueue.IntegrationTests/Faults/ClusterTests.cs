@@ -1,0 +1,67 @@
+using AssistantQueue.IntegrationTests.Redis;
+
+namespace AssistantQueue.IntegrationTests.Faults;
+
+/// <summary>Masters of a Cluster change, planned or killed, and slots move while messages flow: nothing is lost, nothing comes twice, one run at a time.</summary>
+[Collection("alone")]
+public sealed class ClusterTests
+{
+    private const int Threads = 16;
+
+    [RedisServerFact]
+    public async Task SlotsMove_WhileMessagesFlow_EachIsAnsweredOnceInOrder()
+    {
+        await using var cluster = await RedisCluster.StartAsync();
+        await using var flow = await StartFlowAsync(cluster);
+
+        for (var partition = 0; partition < 4; partition++)
+        {
+            // The other partitions answer while this one is in two places, with some of its keys in either.
+            await cluster.MoveSlotAsync($"{{{flow.Options.QueuePrefix}:{partition}}}:due", flow.MoreAnswersAsync);
+        }
+
+        await flow.AnsweredAsync(5);
+        await flow.EndAsync();
+    }
+
+    // The Cluster's failover is coordinated: the master stops writing until its replica has everything.
+    [RedisServerFact]
+    public async Task MastersGiveTheirPlacesAway_WhileMessagesFlow_EachIsAnsweredOnceInOrder()
+    {
+        await using var cluster = await RedisCluster.StartAsync();
+        await using var flow = await StartFlowAsync(cluster);
+
+        await cluster.FailOverEachAsync();
+
+        await flow.AnsweredAsync(5);
+        await flow.EndAsync();
+    }
+
+    /// <remarks>Runs are under way in every thread and end afterwards: an enqueue waits for replicas, a finish doesn't.</remarks>
+    [RedisServerFact]
+    public async Task MasterKilled_ReplicasAreWaitedFor_EveryAcknowledgedMessageIsAnsweredOnceInOrder()
+    {
+        await using var cluster = await RedisCluster.StartAsync();
+        await using var flow = await StartFlowAsync(cluster, Durability.Replicas(1));
+        await flow.HoldRunsAsync();
+
+        await cluster.KillMasterAsync($"{{{flow.Options.QueuePrefix}:0}}:due");
+        await flow.AcknowledgedAsync(5);
+        flow.LetRunsEnd();
+
+        await flow.AnsweredAsync(5);
+        await flow.EndAsync();
+    }
+
+    private static async Task<FailoverFlow> StartFlowAsync(RedisCluster cluster, Durability durability = default)
+    {
+        var flow = await FailoverFlow.StartAsync(Threads, options =>
+        {
+            options.Durability = durability;
+            options.RedisConnectionString = cluster.ConnectionString;
+            options.Partitions = 8;
+        });
+        await flow.AnsweredAsync(5);
+        return flow;
+    }
+}
