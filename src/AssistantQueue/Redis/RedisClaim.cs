@@ -91,7 +91,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         var attempts = ((string)batch[6]!).Split([' ', ':'], StringSplitOptions.RemoveEmptyEntries);
         var errors = (string)batch[10]!;
         var journal = (string)batch[9]!;
-        var conversation = (string[])batch[13]!;
+        var conversation = (string[])batch[14]!;
         return new ClaimedBatch
         {
             Lease = new Lease(thread, request.Partition, request.WorkerId, (long)batch[1], (string)batch[2]!, sentAt),
@@ -105,6 +105,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
             Journal = journal.Length == 0 ? null : journal,
             Decisions = RedisApproval.Parse((string)batch[11]!),
             Wish = Wish((string)batch[12]!),
+            IsWatched = (long)batch[13] > 0,
             Errors = errors.Length == 0 ? [] : errors.Split('\n'),
             Conversation = conversation.Chunk(2).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal),
         };

@@ -43,13 +43,13 @@ internal sealed class RedisFinish
     }
 
     public Task<FinishAnswer> RetryAsync(Lease lease, RetryWrite write, CancellationToken cancellationToken) =>
-        FinishAsync(RedisScript.Retry, lease, [(long)write.Delay.TotalMilliseconds, write.Attempt, write.Journal, write.IsPosted ? "1" : "0"], cancellationToken);
+        FinishAsync(RedisScript.Retry, lease, [(long)write.Delay.TotalMilliseconds, write.Attempt, write.Journal, write.IsPosted ? "1" : "0", ReplyRetention()], cancellationToken);
 
     public Task<FinishAnswer> ReleaseAsync(Lease lease, ReleaseWrite write, CancellationToken cancellationToken) =>
         FinishAsync(
             RedisScript.Release,
             lease,
-            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", Hold(write.Hold), write.KnownDecisions],
+            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", Hold(write.Hold), write.KnownDecisions, ReplyRetention()],
             cancellationToken);
 
     public Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken)
@@ -112,6 +112,8 @@ internal sealed class RedisFinish
     private async Task<RedisResult> RepeatAsync(string script, int partition, RedisValue[] arguments, Func<bool> isWanted, CancellationToken cancellationToken) =>
         await Repeat.While(_time, failure => !failure.IsRefusal && isWanted())
             .ExecuteAsync(async token => await _caller.CallAsync(script, partition, arguments, token), cancellationToken);
+
+    private long ReplyRetention() => (long)_options().ReplyRetention.TotalMilliseconds;
 
     private static string Hold(ReleaseHold hold) => hold switch
     {

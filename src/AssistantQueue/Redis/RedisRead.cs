@@ -63,7 +63,8 @@ internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
             batch.Length == 0 ? null : new HistoryBatch(Number(batch[0]), batch[1], Number(batch[2]), Number(batch[3]), FailedAttempts(batch[4]), batch[5]),
             [.. ((RedisValue[])result[3]!).Select(RedisEntry.Parse)],
             (long)result[0],
-            approval.Length == 0 ? null : new HistoryApproval(Number(approval[0]), approval[1], Number(approval[2]), Number(approval[3]), approval[4]));
+            approval.Length == 0 ? null : new HistoryApproval(Number(approval[0]), approval[1], Number(approval[2]), Number(approval[3]), approval[4]),
+            [.. ((string[])result[5]!).Select(RedisSubscriptions.Parse).OfType<ThreadAnnouncement>()]);
     }
 
     // stamp, kind, first, last, batch, JSON

@@ -105,7 +105,7 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
     }
 
     // stamp, what, batch, first, last, number, worker; or fence, 'L', JSON
-    private static ThreadAnnouncement? Parse(string message)
+    internal static ThreadAnnouncement? Parse(string message)
     {
         var parts = message.Split(' ', 3);
         if (parts.Length == 3 && parts[1] == "L")

@@ -13,6 +13,9 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     /// <summary>How long a question counts. Watchers repeat theirs at a third of it.</summary>
     public static readonly TimeSpan WatchTime = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long the run tells without having been asked, when somebody heard of its beginning: a short one would be over before the first question.</summary>
+    private static readonly TimeSpan ExpectTime = TimeSpan.FromSeconds(2);
+
     private const int MaxKept = 64 * 1024;
 
     // what an item weighs besides its text
@@ -34,6 +37,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     private int _droppedThrough;
     private int _publishedThrough;
     private long? _watchedSince;
+    private TimeSpan _watchTime;
     private long? _lastPublished;
     private Task _publishing = Task.CompletedTask;
 
@@ -69,12 +73,21 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>Somebody listens to the thread: most likely a watcher, which asks in a moment.</summary>
+    public void Expect()
+    {
+        lock (_sync)
+        {
+            (_watchedSince, _watchTime) = (time.GetTimestamp(), ExpectTime);
+        }
+    }
+
     /// <summary>A watcher wants what comes after an item, and what comes from now on.</summary>
     public void Ask(int after)
     {
         lock (_sync)
         {
-            _watchedSince = time.GetTimestamp();
+            (_watchedSince, _watchTime) = (time.GetTimestamp(), WatchTime);
             _publishedThrough = Math.Min(_publishedThrough, after);
             Publish();
         }
@@ -93,7 +106,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
         await publishing.WaitAsync(LastPublication, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    private bool IsWatched => _watchedSince is { } since && time.GetElapsedTime(since) < WatchTime;
+    private bool IsWatched => _watchedSince is { } since && time.GetElapsedTime(since) < _watchTime;
 
     private bool HasNews => _text.Length > 0 || _publishedThrough < _lastIndex;
 

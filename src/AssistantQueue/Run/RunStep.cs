@@ -68,6 +68,11 @@ internal sealed class RunStep(
                 Log.LeaseLost(log, batch.Lease.ThreadId, batch.Lease.Fence);
             });
         var live = new LiveReply(batch.Lease.ThreadId, batch.Lease.Fence, store, time, log);
+        if (batch.IsWatched)
+        {
+            live.Expect();
+        }
+
         using var listening = lives.Add(batch.Lease.ThreadId, batch.Lease.Fence, live);
         var run = Prepare(batch, stored, settings, journal, live, held);
         Log.RunStarting(log, run.ThreadId, run.BatchId, run.Fence, run.Attempt, run.Messages.Count, batch.IsTakeover);

@@ -81,6 +81,9 @@ internal sealed record ClaimedBatch
     /// <summary>The errors of earlier attempts, each a <see cref="FailedAttempt"/> as JSON.</summary>
     public required IReadOnlyList<string> Errors { get; init; }
 
+    /// <summary>Whether somebody was told that it began; false says nothing in a Cluster.</summary>
+    public bool IsWatched { get; init; }
+
     /// <summary>Messages joined the batch while it was run.</summary>
     public void Join(IReadOnlyList<StoredEntry> entries)
     {

@@ -22,7 +22,8 @@ internal sealed record ThreadHistory(
     HistoryBatch? Running,
     IReadOnlyList<StoredEntry> Waiting,
     long Now,
-    HistoryApproval? Approval = null);
+    HistoryApproval? Approval = null,
+    IReadOnlyList<ThreadAnnouncement>? Events = null);
 
 /// <summary>A kept reply or failure.</summary>
 internal sealed record HistoryOutcome(long Stamp, long FirstSequence, long LastSequence, string? Reply, string? Failure);

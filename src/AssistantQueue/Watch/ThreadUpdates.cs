@@ -33,6 +33,11 @@ internal static class ThreadUpdates
             updates.Add((running.Stamp, Started(threadId, running.Stamp, running.BatchId, running.FirstSequence, running.LastSequence, running.FailedAttempts + 1)));
         }
 
+        foreach (var told in (history.Events ?? []).Where(e => e.Stamp > after))
+        {
+            updates.Add((told.Stamp, told.Kind == AnnouncementKind.Interrupted ? Interrupted(threadId, told) : Retrying(threadId, told)));
+        }
+
         if (history.Approval is { } approval && approval.Stamp > after)
         {
             updates.Add((approval.Stamp, Approval(threadId, approval)));
@@ -46,6 +51,7 @@ internal static class ThreadUpdates
         new[] { history.Now, history.Running?.Stamp ?? 0, history.Approval?.Stamp ?? 0 }
             .Concat(history.Waiting.Select(e => e.Sequence))
             .Concat(history.Outcomes.Select(o => o.Stamp))
+            .Concat((history.Events ?? []).Select(e => e.Stamp))
             .Max();
 
     public static MessagesStored Stored(string threadId, IReadOnlyList<string> ids, long first, long last) =>
@@ -123,7 +129,13 @@ internal static class ThreadUpdates
             : waiting;
     }
 
-    public static long StampOf(ThreadUpdate update) => long.Parse(update.Position, CultureInfo.InvariantCulture);
+    public static long StampOf(ThreadUpdate update) => long.Parse(update.Position.AsSpan(0, update.Position.IndexOf('.') is var dot and >= 0 ? dot : update.Position.Length), CultureInfo.InvariantCulture);
+
+    /// <summary>The update with the items in its position that its watcher has of the run under way, so that it goes on behind them when it comes again.</summary>
+    public static ThreadUpdate Behind(ThreadUpdate update, RunFollower run) =>
+        run.Fence > 0 && run.Item > 0 && run.Fence <= StampOf(update)
+            ? update with { Position = string.Create(CultureInfo.InvariantCulture, $"{StampOf(update)}.{run.Item}") }
+            : update;
 
     /// <exception cref="ArgumentException">Not a position.</exception>
     public static WatchPosition? ParsePosition(string? position, string parameter)

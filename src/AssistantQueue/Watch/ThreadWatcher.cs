@@ -30,7 +30,7 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
 
         var looked = time.GetTimestamp();
         var lookAfter = Spread();
-        var updates = ThreadUpdates.Of(threadId, history, last);
+        IReadOnlyList<ThreadUpdate> updates = [.. ThreadUpdates.Of(threadId, history, last).Select(update => ThreadUpdates.Behind(update, run))];
         while (true)
         {
             foreach (var update in updates)
@@ -92,7 +92,7 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
             run.End();
         }
 
-        return ThreadUpdates.Of(threadId, history, last);
+        return [.. ThreadUpdates.Of(threadId, history, last).Select(update => ThreadUpdates.Behind(update, run))];
     }
 
     /// <summary>The updates behind announcements: ids and replies are read, the rest is in the announcement itself.</summary>
@@ -119,35 +119,35 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
             {
                 case AnnouncementKind.Stored:
                     history ??= await store.ReadHistoryAsync(threadId, cancellationToken);
-                    updates.Add(ThreadUpdates.Stored(threadId, ThreadUpdates.IdsBetween(history, told.FirstSequence, told.LastSequence), told.FirstSequence, told.LastSequence));
+                    Add(ThreadUpdates.Stored(threadId, ThreadUpdates.IdsBetween(history, told.FirstSequence, told.LastSequence), told.FirstSequence, told.LastSequence));
                     break;
                 case AnnouncementKind.Started:
                     run.Begin(told.Stamp, told.BatchId, told.WorkerId);
-                    updates.Add(ThreadUpdates.Started(threadId, told.Stamp, told.BatchId, told.FirstSequence, told.LastSequence, (int)told.Number));
+                    Add(ThreadUpdates.Started(threadId, told.Stamp, told.BatchId, told.FirstSequence, told.LastSequence, (int)told.Number));
                     break;
                 case AnnouncementKind.Interrupted:
                     run.End();
-                    updates.Add(ThreadUpdates.Interrupted(threadId, told));
+                    Add(ThreadUpdates.Interrupted(threadId, told));
                     break;
                 case AnnouncementKind.AwaitingApproval:
                     run.End();
                     history ??= await store.ReadHistoryAsync(threadId, cancellationToken);
                     if (history.Approval is { } approval && approval.Stamp == told.Stamp)
                     {
-                        updates.Add(ThreadUpdates.Approval(threadId, approval));
+                        Add(ThreadUpdates.Approval(threadId, approval));
                     }
 
                     break;
                 case AnnouncementKind.Retrying:
                     run.End();
-                    updates.Add(ThreadUpdates.Retrying(threadId, told));
+                    Add(ThreadUpdates.Retrying(threadId, told));
                     break;
                 default:
                     run.End();
                     var found = await store.FindReplyAsync(threadId, told.LastSequence, cancellationToken);
                     if (found.State is ReplyState.Replied or ReplyState.Failed)
                     {
-                        updates.Add(ThreadUpdates.Outcome(threadId, told.Stamp, found.Reply, found.Failure));
+                        Add(ThreadUpdates.Outcome(threadId, told.Stamp, found.Reply, found.Failure));
                     }
 
                     break;
@@ -155,6 +155,8 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
         }
 
         return updates;
+
+        void Add(ThreadUpdate update) => updates.Add(ThreadUpdates.Behind(update, run));
     }
 
     private async Task<IDisposable> ListenAsync(string threadId, AnnouncementInbox inbox, CancellationToken cancellationToken)

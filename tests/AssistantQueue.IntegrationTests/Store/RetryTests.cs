@@ -13,7 +13,7 @@ public abstract class RetryTests(StoreServer server) : StoreTest(server)
 
         var changes = await ChangesOfAsync(async () => Assert.Equal(FinishAnswer.Applied, await RetryAsync(lease, delay: 5 * Second)));
 
-        Assert.Equal(["+due", "+request", "-leases", "~counters", "~thread:c"], changes);
+        Assert.Equal(["+due", "+events:c", "+request", "-leases", "~counters", "~thread:c"], changes);
         var hash = await Read.HashAsync("thread:c");
         Assert.Equal(("journal", "0", "error", $"{Seed.FirstSequence + 1}:1"), (hash["journal"], hash["posted"], hash["errors"], hash["attempts"]));
         Assert.DoesNotContain("owner", hash.Keys);

@@ -41,11 +41,11 @@ internal sealed class ScriptCalls(IDatabase database, string p)
 
     public async Task<string> RetryAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
-            RedisScript.Retry, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 5_000, "error", "journal", "0"))!;
+            RedisScript.Retry, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 5_000, "error", "journal", "0", 3_600_000))!;
 
     public async Task<string> ReleaseAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
-            RedisScript.Release, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 0, "journal", "0", "0"))!;
+            RedisScript.Release, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 0, "journal", "0", "0", 0, 3_600_000))!;
 
     public async Task<string> FailAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(

@@ -15,6 +15,9 @@ internal sealed class TestBackend : IAssistantBackend
     /// <summary>What a run does; by default it answers with the texts of its messages.</summary>
     public Func<BatchRun, CancellationToken, Task<string>> Answer { get; set; } = (run, _) => Task.FromResult(TextOf(run));
 
+    /// <summary>What a run tells before it answers; it is told as it comes.</summary>
+    public Func<BatchRun, ChannelWriter<RunUpdate>, CancellationToken, Task<string>>? Tell { get; set; }
+
     public Func<BatchRun, CancellationToken, Task> Cancel { get; set; } = (_, _) => Task.CompletedTask;
 
     public ConcurrentQueue<(string Thread, string Text, int Attempt, long Fence, int AtOnce)> Runs { get; } = new();
@@ -42,7 +45,33 @@ internal sealed class TestBackend : IAssistantBackend
         string text;
         try
         {
-            text = await Answer(run, cancellationToken);
+            if (Tell is { } tell)
+            {
+                var told = Channel.CreateUnbounded<RunUpdate>();
+                var telling = Task.Run(
+                    async () =>
+                    {
+                        try
+                        {
+                            return await tell(run, told.Writer, cancellationToken);
+                        }
+                        finally
+                        {
+                            told.Writer.Complete();
+                        }
+                    },
+                    CancellationToken.None);
+                await foreach (var update in told.Reader.ReadAllAsync(CancellationToken.None))
+                {
+                    yield return update;
+                }
+
+                text = await telling;
+            }
+            else
+            {
+                text = await Answer(run, cancellationToken);
+            }
         }
         finally
         {
@@ -53,7 +82,11 @@ internal sealed class TestBackend : IAssistantBackend
             }
         }
 
-        yield return new RunTextDelta(text);
+        if (Tell is null)
+        {
+            yield return new RunTextDelta(text);
+        }
+
         yield return new RunCompleted { Text = text, RunId = "run_" + run.Fence };
     }
 

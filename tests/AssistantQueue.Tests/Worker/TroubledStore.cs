@@ -11,6 +11,9 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     /// <summary>Called after a call was done; what it throws is the answer.</summary>
     public Action<string> After { get; set; } = _ => { };
 
+    /// <summary>Told of each signal to a run, after the worker.</summary>
+    public Action<RunSignal> Signalled { get; set; } = _ => { };
+
     public int Partitions => inner.Partitions;
 
     public TimeSpan ReachableFor => inner.ReachableFor;
@@ -57,8 +60,15 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     public Task AskForLiveAsync(string threadId, string workerId, long fence, int after, CancellationToken cancellationToken) =>
         inner.AskForLiveAsync(threadId, workerId, fence, after, cancellationToken);
 
-    public Task<IAsyncDisposable> SubscribeToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken) =>
-        inner.SubscribeToRunSignalsAsync(workerId, onSignal, cancellationToken);
+    public virtual Task<IAsyncDisposable> SubscribeToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken) =>
+        inner.SubscribeToRunSignalsAsync(
+            workerId,
+            signal =>
+            {
+                onSignal(signal);
+                Signalled(signal);
+            },
+            cancellationToken);
 
     public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) =>
         CallAsync(nameof(CompleteAsync), () => inner.CompleteAsync(lease, write, cancellationToken));

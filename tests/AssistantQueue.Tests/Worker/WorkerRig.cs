@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Threading.Channels;
 using AssistantQueue.Deliver;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Enqueue;
@@ -17,12 +18,13 @@ using StackExchange.Redis;
 namespace AssistantQueue.Tests.Worker;
 
 /// <summary>Workers on one queue of a real store, each with a connection of its own, with a test's backend and handler.</summary>
-internal sealed class WorkerRig : IAsyncDisposable
+internal class WorkerRig : IAsyncDisposable
 {
     private readonly string _redis;
     private readonly List<IAsyncDisposable> _connections = [];
     private readonly List<AssistantQueueWorker> _workers = [];
     private readonly ServiceProvider _services = new ServiceCollection().BuildServiceProvider();
+    private readonly Channel<RunSignal> _signals = Channel.CreateUnbounded<RunSignal>();
     private readonly QueueMetrics _metrics = new("");
 
     public WorkerRig(string redis, int partitions = 1)
@@ -53,6 +55,7 @@ internal sealed class WorkerRig : IAsyncDisposable
         var connection = RedisConnection.Own("", _redis, TimeSpan.FromSeconds(5), TimeProvider.System, Log);
         connection.Start();
         var store = new TroubledStore(new RedisQueueStore(connection, () => Options, TimeProvider.System));
+        store.Signalled = signal => _signals.Writer.TryWrite(signal);
         _connections.Add(store);
         _connections.Add(connection);
         return store;
@@ -71,6 +74,14 @@ internal sealed class WorkerRig : IAsyncDisposable
         _workers.Add(worker);
         await worker.StartAsync(CancellationToken.None);
         return worker;
+    }
+
+    /// <summary>Waits until a worker was told that newer messages of the thread want something of its run.</summary>
+    public async Task WishedAsync(string thread)
+    {
+        while (await _signals.Reader.ReadAsync().AsTask().WaitAsync(TestTimes.Patience) is var signal && (signal.ThreadId != thread || signal.Wish == RunWish.None))
+        {
+        }
     }
 
     /// <summary>Adds messages as the app does.</summary>
@@ -123,6 +134,7 @@ internal sealed class WorkerRig : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         await StopWorkersAsync();
         foreach (var connection in _connections)
         {

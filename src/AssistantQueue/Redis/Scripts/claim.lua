@@ -15,7 +15,7 @@ ARGV[10] most characters of all batches after the first
 ARGV[11] '1' if an owner whose record is not renewed counts as dead (Redis was reachable all the time)
 Returns  { now, next look in ms or -1, next delivery in ms or -1, '1' if timekeeper, suspects due, threads with foreign data,
            { thread, fence, batch, first, last, count, attempts, deaths, '1' if taken over, journal, errors, decisions, wish,
-             { conversation name, value, … } } … }
+             how many were told of it, { conversation name, value, … } } … }
 Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:idle, p:counters, p:request:<token>
 ]]
 --@include partition
@@ -28,12 +28,12 @@ local worker, token, most, free = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(
 local alone, lock = ARGV[6] == '1', tonumber(ARGV[7])
 local max_messages, max_characters, budget = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 
-local conversations = {}
+local conversations, told = {}, {}
 local function describe(id)
   local h = redis.call('HMGET', p .. ':thread:' .. id,
     'fence', 'batch', 'first', 'last', 'count', 'attempts', 'deaths', 'resumed', 'journal', 'errors', 'decisions', 'wish')
   return { id, h[1], h[2], h[3], h[4], h[5], h[6] or '', h[7] or '0', h[8] or '0', h[9] or '', h[10] or '',
-    h[11] or '', h[12] or '', conversations[id] or redis.call('HGETALL', p .. ':conversation:' .. id) }
+    h[11] or '', h[12] or '', text(told[id] or 0), conversations[id] or redis.call('HGETALL', p .. ':conversation:' .. id) }
 end
 
 -- How many of the oldest messages fit into a batch: all of them, most of the time.
@@ -160,7 +160,7 @@ for i, thread in ipairs(found) do
     redis.call('ZADD', leases, text(now + lock), thread.id)
     redis.call('HINCRBY', counters, 'active', thread.count - (thread.source == leases and thread.old or 0))
     local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
-    announce(thread.id, fence, 'R', thread.batch or (token .. '-' .. i), thread.first, thread.last, tonumber(attempts or 0) + 1, worker)
+    told[thread.id] = announce(thread.id, fence, 'R', thread.batch or (token .. '-' .. i), thread.first, thread.last, tonumber(attempts or 0) + 1, worker)
     claimed[#claimed + 1] = thread.id
     names[#names + 1] = thread.id
   end

@@ -6,7 +6,7 @@ ARGV[1]  partitions
 ARGV[2]  thread
 ARGV[3]  most messages
 Returns  { now in µs, { outcome as kept … }, { fence, batch, first, last, attempts, owner } or {}, { stored message … },
-           { stamp, batch, first, last, journal } or {} when tool calls wait for approval }
+           { stamp, batch, first, last, journal } or {} when tool calls wait for approval, { event as told … } }
 Writes   nothing
 ]]
 --@include partition
@@ -22,4 +22,5 @@ if redis.call('ZSCORE', p .. ':held', thread) then
   if h[1] then approval = { h[1], h[2], h[3], h[4], h[5] or '' } end
 end
 return { text(now_us), redis.call('LRANGE', p .. ':replies:' .. thread, 0, -1), batch,
-  redis.call('LRANGE', p .. ':messages:' .. thread, 0, tonumber(ARGV[3]) - 1), approval }
+  redis.call('LRANGE', p .. ':messages:' .. thread, 0, tonumber(ARGV[3]) - 1), approval,
+  redis.call('LRANGE', p .. ':events:' .. thread, 0, -1) }

@@ -15,8 +15,10 @@ ARGV[10] '1' if the API has messages of the batch, or may have: its range then s
 ARGV[11] '1' to hold the thread back: written by a newer version; 'a': tool calls wait for approval;
          'i' not to hold it: a newer message interrupted the run, so its range is sealed anew together with the newer ones
 ARGV[12] with 'a': how many decisions the worker knows; with more in the store the thread is due at once
+ARGV[13] with 'i': how long watchers can come back to it, ms
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
-Writes   p:leases, p:thread:<thread>, p:due, p:suspects or p:held, p:counters, p:request:<id>
+Writes   p:leases, p:thread:<thread>, p:due, p:suspects or p:held, p:counters, p:request:<id>,
+         p:events:<thread>
 Tells    with 'a' and 'i': watchers
 ]]
 --@include partition
@@ -26,7 +28,9 @@ Tells    with 'a' and 'i': watchers
 --@include rearm
 --@include entry
 --@include stamp
+--@include put
 --@include announce
+--@include event
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
 if known then return known end
@@ -43,7 +47,7 @@ redis.call('HSET', key, 'posted', ARGV[10], 'resumed', '1')
 local from = now + tonumber(ARGV[8])
 if ARGV[11] == 'i' then
   redis.call('HDEL', key, 'wish')
-  announce(thread, stamp_of(thread, ARGV[6], tonumber(sealed[2])), 'I', ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0)
+  keep_event(thread, stamp_of(thread, ARGV[6], tonumber(sealed[2])), 'I', ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0, ARGV[13])
 end
 local _, decided = string.gsub(sealed[4] or '', '[^\n]+', '')
 local approval = ARGV[11] == 'a' and decided <= tonumber(ARGV[12])

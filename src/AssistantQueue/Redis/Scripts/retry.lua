@@ -13,8 +13,10 @@ ARGV[8]  pause, ms
 ARGV[9]  the attempt's error as JSON
 ARGV[10] journal
 ARGV[11] '1' if the API has messages of the batch, or may have: its range then stays sealed
+ARGV[12] how long watchers can come back to it, ms
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
-Writes   p:leases, p:thread:<thread>, p:due or p:suspects, p:counters, p:request:<id>
+Writes   p:leases, p:thread:<thread>, p:due or p:suspects, p:counters, p:request:<id>,
+         p:events:<thread>
 ]]
 --@include partition
 --@include sets
@@ -24,7 +26,9 @@ Writes   p:leases, p:thread:<thread>, p:due or p:suspects, p:counters, p:request
 --@include attempts
 --@include entry
 --@include stamp
+--@include put
 --@include announce
+--@include event
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
 if known then return known end
@@ -41,6 +45,6 @@ redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', cou
 local from = now + tonumber(ARGV[8])
 rearm(thread, from, worker)
 redis.call('HINCRBY', counters, 'active', 0 - tonumber(h[3]))
-announce(thread, stamp_of(thread, fence, tonumber(h[2])), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
+keep_event(thread, stamp_of(thread, fence, tonumber(h[2])), 'T', batch, tonumber(h[1]), tonumber(h[2]), from, ARGV[12])
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

@@ -1,0 +1,194 @@
+using AssistantQueue.Store;
+
+namespace AssistantQueue.IntegrationTests.Store;
+
+/// <summary>What messages do to a run under way: refused and wishing ones (script enqueue), interruptions (release), joining (join); and a typing user (typing).</summary>
+public abstract class BusyTests(StoreServer server) : StoreTest(server)
+{
+    private const string Steering = "{\"busy\":\"steer\",\"id\":\"x\"}";
+
+    [Fact]
+    public async Task Enqueue_RejectBehindARun_StoresNothingOfItsUnitAndTheOthersWhole()
+    {
+        await Seed.RunningAsync("c", ["a"]);
+
+        EnqueueOutcome[] outcomes = [];
+        var changes = await ChangesOfAsync(async () => outcomes = await Task.WhenAll(
+            Store.EnqueueAsync(new EnqueueUnit("c", [Message("b", "k1"), Message("c", "k2") with { WhenBusy = BusyAction.Reject }]), Ct),
+            Store.EnqueueAsync(new EnqueueUnit("d", [Message("b") with { WhenBusy = BusyAction.Reject }]), Ct)));
+
+        Assert.Equal([EnqueueStatus.Busy, EnqueueStatus.Stored], outcomes.Select(o => o.Status));
+        Assert.Equal(["a"], await Read.WaitingAsync("c"));
+        Assert.DoesNotContain(changes, change => change.Contains("k1", StringComparison.Ordinal) || change.Contains(":c", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Enqueue_RejectWhenNothingRuns_IsStored()
+    {
+        await Seed.WaitingAsync("waiting", 5_000, "a");
+        await Seed.WaitingAsync("pausing", 5_000, "a");
+        await Seed.ThreadAsync("pausing", ("batch", "b"), ("fence", 7), ("attempts", "1:1"));
+
+        foreach (var thread in (string[])["idle", "waiting", "pausing"])
+        {
+            Assert.Equal(EnqueueStatus.Stored, (await EnqueueAsync(thread, Message("b") with { WhenBusy = BusyAction.Reject })).Status);
+        }
+    }
+
+    [Fact]
+    public async Task Enqueue_InterruptAndSteerBehindARun_TellItsWorkerAndAreKeptForTheRenewal()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"], worker: "w9");
+        var told = System.Threading.Channels.Channel.CreateUnbounded<RunSignal>();
+        await using var subscription = await Store.SubscribeToRunSignalsAsync("w9", signal => told.Writer.TryWrite(signal), Ct);
+
+        await EnqueueAsync("c", Message("b") with { WhenBusy = BusyAction.Interrupt });
+        await EnqueueAsync("c", Message("c") with { WhenBusy = BusyAction.Steer }, Message("d") with { WhenBusy = BusyAction.Steer });
+        await EnqueueAsync("c", Message("e"));
+
+        Assert.Equal(new RunSignal("c", 7, RunWish.Interrupt, null), await told.Reader.ReadAsync());
+        Assert.Equal(new RunSignal("c", 7, RunWish.Join, null), await told.Reader.ReadAsync());
+        Assert.Equal("IS", (await Read.HashAsync("thread:c"))["wish"]);
+        Assert.Equal([new Renewal(RenewAnswer.Renewed, RunWish.Interrupt | RunWish.Join)], Store.Renew(0, "w9", [lease]));
+    }
+
+    [Fact]
+    public async Task Enqueue_InterruptWhenNothingRuns_WishesNothing()
+    {
+        await Seed.WaitingAsync("c", 5_000, "a");
+
+        var changes = await ChangesOfAsync(() => EnqueueAsync("c", Message("b") with { WhenBusy = BusyAction.Interrupt }));
+
+        Assert.DoesNotContain(changes, change => change.Contains("thread:c", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Claim_AfterAnOwnerThatDied_BringsItsWish()
+    {
+        await Seed.RunningAsync("c", ["a"], leaseIn: -1);
+        await Seed.ThreadAsync("c", ("wish", "I"), ("adoptable", "1"));
+
+        Assert.Equal(RunWish.Interrupt, (await ClaimOneAsync("w2")).Wish);
+    }
+
+    [Fact]
+    public async Task Release_Interrupted_UnsealsTheRangeAndForgetsTheWish()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"], newer: ["b"]);
+        await Seed.ThreadAsync("c", ("wish", "I"));
+        await Store.WriteJournalAsync(lease, new JournalWrite("j1", true, []), Ct);
+
+        var changes = await ChangesOfAsync(async () => Assert.Equal(
+            FinishAnswer.Applied, await Store.ReleaseAsync(lease, new ReleaseWrite(TimeSpan.Zero, "j2", false, ReleaseHold.Interrupted), Ct)));
+
+        Assert.Equal(["+due", "+events:c", "+request", "-leases", "~counters", "~thread:c"], changes);
+        Assert.InRange((await Read.LifetimeAsync("events:c"))!.Value, TimeSpan.FromMinutes(59), TimeSpan.FromHours(1));
+        var next = await ClaimOneAsync("w2");
+        Assert.Equal(("j2", 0, RunWish.None), (next.Journal, next.FailedAttempts, next.Wish));
+        Assert.Equal(["a", "b"], Texts(next));
+        Assert.NotEqual(lease.BatchId, next.Lease.BatchId);
+        var told = Assert.Single((await Store.ReadHistoryAsync("c", Ct)).Events!);
+        Assert.Equal((AnnouncementKind.Interrupted, lease.BatchId), (told.Kind, told.BatchId));
+        Assert.InRange(told.Stamp, lease.Fence + 1, next.Lease.Fence - 1);
+    }
+
+    [Fact]
+    public async Task Events_OfAThread_AreTheLastFifty()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+        for (var i = 0; i < 55; i++)
+        {
+            await RetryAsync(lease);
+            lease = (await ClaimOneAsync("w1")).Lease;
+        }
+
+        Assert.Equal(50, (await Read.ListAsync("events:c")).Length);
+    }
+
+    [Fact]
+    public async Task Join_WaitingThatAsk_AreSealedUpToTheFirstThatDoesNot()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"], newer: [Steering, Steering, "{\"id\":\"y\",\"text\":\"{\\\"busy\\\":\\\"steer\\\"\"}", Steering]);
+        await Seed.ThreadAsync("c", ("wish", "IS"));
+
+        IReadOnlyList<StoredEntry>? joined = null;
+        var changes = await ChangesOfAsync(async () => joined = await Store.JoinAsync(lease, 1, Ct));
+
+        Assert.Equal(["~counters", "~thread:c"], changes);
+        Assert.Equal([Steering, Steering], joined!.Select(e => e.Body));
+        var thread = await Read.HashAsync("thread:c");
+        Assert.Equal(("3", $"{Seed.FirstSequence + 2}", "I", "1"), (thread["count"], thread["last"], thread["wish"], thread["posted"]));
+        Assert.Equal(3, await Read.CounterAsync("active"));
+        // A repeated call, its answer having been lost.
+        Assert.Equal(joined, await Store.JoinAsync(lease, 1, Ct));
+        Assert.Empty((await Store.JoinAsync(lease, 3, Ct))!);
+        Assert.Equal(FinishAnswer.Applied, await CompleteAsync(lease));
+        Assert.Equal(2, (await Read.WaitingAsync("c")).Length);
+    }
+
+    [Fact]
+    public async Task Join_FullBatch_TakesNoMore()
+    {
+        Options.MaxBatchMessages = 2;
+        var lease = await Seed.RunningAsync("c", ["a"], newer: [Steering, Steering]);
+
+        Assert.Single((await Store.JoinAsync(lease, 1, Ct))!);
+    }
+
+    [Fact]
+    public async Task Join_FenceOfAnEarlierOwner_ChangesNothing()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"], newer: [Steering]);
+
+        Assert.Empty(await ChangesOfAsync(async () => Assert.Null(await Store.JoinAsync(lease with { Fence = 6 }, 1, Ct))));
+    }
+
+    [Fact]
+    public async Task Typing_WaitingThread_IsHeldBackFromNowOn()
+    {
+        Options.MessageDelay = TimeSpan.FromSeconds(10);
+        Options.MaxMessageDelay = TimeSpan.FromHours(2);
+        await Seed.WaitingAsync("c", 3_000, "a");
+        var before = Seed.Now;
+
+        var changes = await ChangesOfAsync(() => Store.HoldBackAsync("c", Ct));
+
+        Assert.Equal(["~due"], changes);
+        AssertIn(10 * Second, before, await Read.ScoreAsync("due", "c"));
+    }
+
+    [Fact]
+    public async Task Typing_ForLong_EndsAtTheLongestDelay()
+    {
+        // Seeded messages are an hour old.
+        Options.MaxMessageDelay = TimeSpan.FromHours(1) + (5 * Second);
+        var sequence = (await Seed.WaitingAsync("c", 1_000, "a"))[0];
+
+        await Store.HoldBackAsync("c", Ct);
+
+        Assert.Equal((sequence / 1000) + (long)Options.MaxMessageDelay.TotalMilliseconds, await Read.ScoreAsync("due", "c"));
+    }
+
+    [Fact]
+    public async Task Typing_NothingThatCouldWait_ChangesNothing()
+    {
+        Options.MaxMessageDelay = TimeSpan.FromHours(2);
+        await Seed.WaitingAsync("due", -1, "a");
+        await Seed.WaitingAsync("far", 60_000, "a");
+        await Seed.WaitingAsync("pausing", 1_000, "a");
+        await Seed.ThreadAsync("pausing", ("batch", "b"), ("fence", 7));
+        await Seed.RunningAsync("running", ["a"]);
+
+        Assert.Empty(await ChangesOfAsync(async () =>
+        {
+            foreach (var thread in (string[])["due", "far", "pausing", "running", "idle"])
+            {
+                await Store.HoldBackAsync(thread, Ct);
+            }
+        }));
+    }
+}
+
+public sealed class BusyOnRedisTests() : BusyTests(StoreServer.Redis);
+
+public sealed class BusyOnGarnetTests() : BusyTests(StoreServer.Garnet);

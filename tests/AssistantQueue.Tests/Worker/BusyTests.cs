@@ -1,0 +1,384 @@
+using System.Threading.Channels;
+using AssistantQueue.Store;
+
+namespace AssistantQueue.Tests.Worker;
+
+/// <summary>What a new message does to a run under way, and what keeps a waiting thread waiting.</summary>
+public class BusyTests
+{
+    [Fact]
+    public async Task Interrupt_OfARunThatCanBeCancelled_CancelsItAndTheNextRunAnswersBoth()
+    {
+        await using var rig = await RigAsync();
+        var (first, second) = (new TaskCompletionSource(), new List<IReadOnlyList<string>>());
+        rig.Backend.Answer = async (run, token) =>
+        {
+            second.Add([.. run.UnpostedInputs.Select(i => ((Microsoft.Extensions.AI.TextContent)i.Contents[0]).Text)]);
+            if (second.Count > 1)
+            {
+                return TestBackend.TextOf(run);
+            }
+
+            await rig.PostAsync(run, token);
+            first.SetResult();
+            await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            throw new InvalidOperationException("It was cancelled.");
+        };
+        var cancelled = new List<string?>();
+        rig.Backend.Cancel = (run, _) =>
+        {
+            cancelled.Add(run.Journal.LastRound!.RunId);
+            return Task.CompletedTask;
+        };
+        await using var watch = new Updates(rig.Queue(), "t", "0");
+        await rig.AddAsync("t", "order pizza");
+        var started = await watch.NextAsync<BatchStarted>();
+        await first.Task.WaitAsync(TestTimes.Patience);
+
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "no, pasta", WhenBusy = BusyAction.Interrupt });
+
+        var reply = await rig.Handler.NextReplyAsync();
+        Assert.Equal(("order pizza|no, pasta", 1), (reply.Text, reply.Attempt));
+        Assert.Equal(["run_1"], cancelled);
+        // What the API has is not posted again.
+        Assert.Equal([["order pizza"], ["no, pasta"]], second);
+        var interrupted = await watch.NextAsync<BatchInterrupted>();
+        Assert.Equal((started.BatchId, started.FirstSequence), (interrupted.BatchId, interrupted.FirstSequence));
+        Assert.Equal(reply.FirstSequence, interrupted.FirstSequence);
+        Assert.NotEqual(reply.BatchId, interrupted.BatchId);
+        await watch.NextAsync<BatchReplied>();
+        // Also told to a watcher that was away.
+        await using var late = new Updates(rig.Queue(), "t", started.Position);
+        Assert.Equal(interrupted, await late.NextAsync<BatchInterrupted>());
+    }
+
+    [Fact]
+    public async Task Interrupt_BeforeTheRunHasAnId_CancelsItAsSoonAsItHas()
+    {
+        await using var rig = await RigAsync();
+        var go = new TaskCompletionSource();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count > 1)
+            {
+                return TestBackend.TextOf(run);
+            }
+
+            await go.Task.WaitAsync(token);
+            await rig.PostAsync(run, token);
+            await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            return "never";
+        };
+        await rig.AddAsync("t", "one");
+        await rig.Backend.NextAsync();
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+        go.SetResult();
+
+        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    [Fact]
+    public async Task Interrupt_OfARunWithoutAnId_WaitsLikeCollect()
+    {
+        await using var rig = await RigAsync();
+        rig.Options.WhenBusy = BusyAction.Interrupt;
+        var go = new TaskCompletionSource();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            await go.Task.WaitAsync(token);
+            return TestBackend.TextOf(run);
+        };
+        await rig.AddAsync("t", "one");
+        await rig.Backend.NextAsync();
+        await rig.Queue().AddMessageToThreadAsync("t", "two");
+        go.SetResult();
+
+        Assert.Equal(["one", "two"], [(await rig.Handler.NextReplyAsync()).Text, (await rig.Handler.NextReplyAsync()).Text]);
+    }
+
+    [Fact]
+    public async Task Interrupt_WhoseCancellationComesTooLate_TakesTheReplyThatIsThere()
+    {
+        await using var rig = await RigAsync();
+        var runs = 0;
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (++runs == 1)
+            {
+                await rig.PostAsync(run, token);
+                await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            }
+
+            return TestBackend.TextOf(run);
+        };
+        rig.Backend.Cancel = (_, _) => throw new AssistantBackendException(BackendErrorKind.Transient, "It completed before it could be cancelled.");
+        await rig.AddAsync("t", "one");
+        await rig.PostedAsync();
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+
+        Assert.Equal(["one", "two"], [(await rig.Handler.NextReplyAsync()).Text, (await rig.Handler.NextReplyAsync()).Text]);
+    }
+
+    [Fact]
+    public async Task Interrupt_AgainAndAgain_CanNotStarveTheReply()
+    {
+        await using var rig = await RigAsync();
+        rig.Options.WhenBusy = BusyAction.Interrupt;
+        rig.Options.MaxInterruptions = 2;
+        var finish = new TaskCompletionSource();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            run.Journal.Rounds.Clear();
+            await rig.PostAsync(run, token);
+            await finish.Task.WaitAsync(token);
+            return TestBackend.TextOf(run);
+        };
+        await rig.AddAsync("t", "1");
+        for (var i = 2; i <= 3; i++)
+        {
+            await rig.Backend.NextAsync();
+            await rig.PostedAsync();
+            await rig.Queue().AddMessageToThreadAsync("t", $"{i}");
+        }
+
+        await rig.Backend.NextAsync();
+        await rig.Queue().AddMessageToThreadAsync("t", "4");
+        finish.SetResult();
+
+        Assert.Equal(["1|2|3", "4"], [(await rig.Handler.NextReplyAsync()).Text, (await rig.Handler.NextReplyAsync()).Text]);
+    }
+
+    [Fact]
+    public async Task Interrupt_WhoseSignalIsLost_ComesWithTheNextRenewal()
+    {
+        await using var rig = await RigAsync(start: false);
+        rig.Options.LockDuration = TimeSpan.FromSeconds(3);
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count == 1)
+            {
+                await rig.PostAsync(run, token);
+                await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            }
+
+            return TestBackend.TextOf(run);
+        };
+        await rig.StartWorkerAsync(store: new DeafStore(rig.Connect()));
+        await rig.AddAsync("t", "one");
+        await rig.PostedAsync();
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+
+        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    [Fact]
+    public async Task Owner_DiesWhileItInterrupts_TheNextEndsTheRunAndAnswersBoth()
+    {
+        await using var rig = await RigAsync(start: false);
+        rig.Options.LockDuration = TimeSpan.FromSeconds(3);
+        var cancelling = new TaskCompletionSource();
+        var cancels = 0;
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count == 1)
+            {
+                Assert.Equal(0, cancels);
+                await rig.PostAsync(run, token);
+                await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            }
+
+            return TestBackend.TextOf(run);
+        };
+        rig.Backend.Cancel = async (run, token) =>
+        {
+            Assert.True(run.Journal.IsInterrupting);
+            if (++cancels == 1)
+            {
+                cancelling.SetResult();
+                await Task.Delay(Timeout.InfiniteTimeSpan, CancellationToken.None);
+            }
+        };
+        var dying = rig.Connect();
+        await rig.StartWorkerAsync(store: dying);
+        await rig.AddAsync("t", "one");
+        await rig.PostedAsync();
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+        await cancelling.Task.WaitAsync(TestTimes.Patience);
+        dying.Before = _ => TroubledStore.Unavailable();
+        await rig.StartWorkerAsync();
+
+        var reply = await rig.Handler.NextReplyAsync();
+        Assert.Equal(("one|two", 1, 2), (reply.Text, reply.Attempt, cancels));
+    }
+
+    [Fact]
+    public async Task Reject_WhileARunIsUnderWay_StoresNothing()
+    {
+        await using var rig = await RigAsync();
+        var go = new TaskCompletionSource();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            await go.Task.WaitAsync(token);
+            return TestBackend.TextOf(run);
+        };
+        var queue = rig.Queue();
+        var message = new AssistantMessage { ThreadId = "t", Text = "one", MessageId = "m1", Delay = TimeSpan.Zero, WhenBusy = BusyAction.Reject };
+        await queue.EnqueueAsync(message);
+        await rig.Backend.NextAsync();
+
+        var e = await Assert.ThrowsAsync<ThreadBusyException>(() => queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", MessageId = "m2", WhenBusy = BusyAction.Reject }));
+        // What is known already is no new message.
+        Assert.True((await queue.EnqueueAsync(message)).IsDuplicate);
+        Assert.Equal("t", e.ThreadId);
+        go.SetResult();
+        Assert.Equal("one", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.False((await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", MessageId = "m2", WhenBusy = BusyAction.Reject })).IsDuplicate);
+    }
+
+    [Fact]
+    public async Task Steer_AtTheNextToolRound_JoinsUpToTheFirstThatDoesNotAskForIt()
+    {
+        await using var rig = await RigAsync();
+        var (asked, go) = (new TaskCompletionSource(), new TaskCompletionSource());
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count == 1 && asked.TrySetResult())
+            {
+                await go.Task.WaitAsync(token);
+                Assert.True(await run.JoinWaitingAsync(token));
+                Assert.False(await run.JoinWaitingAsync(token));
+            }
+
+            return TestBackend.TextOf(run);
+        };
+        var queue = rig.Queue();
+        await rig.AddAsync("t", "one");
+        await asked.Task.WaitAsync(TestTimes.Patience);
+        await queue.EnqueueAsync(
+        [
+            new() { ThreadId = "t", Text = "two", MessageId = "m2", WhenBusy = BusyAction.Steer },
+            new() { ThreadId = "t", Text = "three", MessageId = "m3", WhenBusy = BusyAction.Steer },
+            new() { ThreadId = "t", Text = "four", MessageId = "m4" },
+            new() { ThreadId = "t", Text = "five", MessageId = "m5", WhenBusy = BusyAction.Steer },
+        ]);
+        await rig.WishedAsync("t");
+        go.SetResult();
+
+        var reply = await rig.Handler.NextReplyAsync();
+        Assert.Equal("one|two|three", reply.Text);
+        Assert.Equal(["id-one", "m2", "m3"], reply.MessageIds);
+        Assert.Equal("four|five", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal(0, (await rig.Store.GetStatusAsync(default)).ActiveCount);
+    }
+
+    [Fact]
+    public async Task Steer_AnswerOfTheStoreIsLost_GetsTheSameMessagesAgain()
+    {
+        await using var rig = await RigAsync(start: false);
+        var (asked, go, joins) = (new TaskCompletionSource(), new TaskCompletionSource(), 0);
+        rig.Backend.Answer = async (run, token) =>
+        {
+            asked.SetResult();
+            await go.Task.WaitAsync(token);
+            await run.JoinWaitingAsync(token);
+            return TestBackend.TextOf(run);
+        };
+        var store = rig.Connect();
+        store.After = method =>
+        {
+            if (method == nameof(IQueueStore.JoinAsync) && ++joins == 1)
+            {
+                TroubledStore.Unavailable();
+            }
+        };
+        await rig.StartWorkerAsync(store: store);
+        await rig.AddAsync("t", "one");
+        await asked.Task.WaitAsync(TestTimes.Patience);
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Steer });
+        await rig.WishedAsync("t");
+        go.SetResult();
+
+        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal(2, joins);
+    }
+
+    [Fact]
+    public async Task Steer_OwnerDiesAfterItJoined_TheNextRunHasIt()
+    {
+        await using var rig = await RigAsync(start: false);
+        var (asked, go, joined) = (new TaskCompletionSource(), new TaskCompletionSource(), new TaskCompletionSource());
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (asked.TrySetResult())
+            {
+                await go.Task.WaitAsync(token);
+                await run.JoinWaitingAsync(token);
+                joined.SetResult();
+                await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            }
+
+            return TestBackend.TextOf(run);
+        };
+        var first = await rig.StartWorkerAsync(shutdown: TimeSpan.Zero);
+        await rig.AddAsync("t", "one");
+        await asked.Task.WaitAsync(TestTimes.Patience);
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Steer });
+        await rig.WishedAsync("t");
+        go.SetResult();
+        await joined.Task.WaitAsync(TestTimes.Patience);
+        await first.StopAsync(CancellationToken.None);
+        await rig.StartWorkerAsync();
+
+        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    [Fact]
+    public async Task FlushWhen_TheTextSaysSo_SendsWhatWaits()
+    {
+        await using var rig = await RigAsync();
+        rig.Options.MessageDelay = TimeSpan.FromHours(1);
+        rig.Options.FlushWhen = text => text.EndsWith('?');
+        var queue = rig.Queue();
+
+        await queue.AddMessageToThreadAsync("t", "hi");
+        await queue.AddMessageToThreadAsync("t", "are you there?");
+
+        Assert.Equal("hi|are you there?", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    private static async Task<BusyRig> RigAsync(bool start = true)
+    {
+        var rig = new BusyRig(await TestRedis.ConnectionStringAsync());
+        if (start)
+        {
+            await rig.StartWorkerAsync();
+        }
+
+        return rig;
+    }
+
+    /// <summary>A rig whose backend can say that its run has an id at the API.</summary>
+    private sealed class BusyRig(string redis) : WorkerRig(redis)
+    {
+        private readonly Channel<string> _posted = Channel.CreateUnbounded<string>();
+
+        public async Task PostAsync(BatchRun run, CancellationToken cancellationToken)
+        {
+            run.Journal.Rounds.Add(new JournalRound { RunId = $"run_{run.Messages.Count}" });
+            run.Journal.PostedThrough = run.Messages[^1].Sequence;
+            run.Journal.IsAdoptable = true;
+            await run.SaveAsync(cancellationToken);
+            _posted.Writer.TryWrite(run.BatchId);
+        }
+
+        /// <summary>Waits until a run has written down its id.</summary>
+        public Task<string> PostedAsync() => _posted.Reader.ReadAsync().AsTask().WaitAsync(TestTimes.Patience);
+    }
+
+    /// <summary>A store whose signals to runs are lost.</summary>
+    private sealed class DeafStore(IQueueStore inner) : TroubledStore(inner)
+    {
+        public override Task<IAsyncDisposable> SubscribeToRunSignalsAsync(string workerId, Action<RunSignal> onSignal, CancellationToken cancellationToken) =>
+            base.SubscribeToRunSignalsAsync(workerId, _ => { }, cancellationToken);
+    }
+}
