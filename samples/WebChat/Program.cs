@@ -15,7 +15,8 @@ var queue = builder.Services.AddAssistantMessageQueue();
 if (setup.RunsWorker)
 {
     // OpenAI and Azure have other names for their models; an assistant brings its own.
-    queue.UseOpenAI(o => o.Model ??= o.AssistantId is null && o.AzureEndpoint is null ? "gpt-5-mini" : null);
+    queue.UseOpenAI(o => o.Model ??= o.AssistantId is null && o.AzureEndpoint is null ? "gpt-5-mini" : null)
+        .AddShopTools();
 }
 
 if (setup.UsesEmbeddedRedis)

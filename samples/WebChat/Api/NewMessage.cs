@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using AssistantQueue;
 
 namespace WebChat.Api;
 
@@ -16,4 +17,7 @@ public sealed record NewMessage
     /// <summary>How long the thread waits for more messages: seconds as a number, or a string like "00:01:30".</summary>
     [JsonConverter(typeof(DelayConverter))]
     public TimeSpan? Delay { get; init; }
+
+    /// <summary>What the message does to a run under way: "Collect", "Interrupt", "Reject" or "Steer".</summary>
+    public BusyAction? WhenBusy { get; init; }
 }

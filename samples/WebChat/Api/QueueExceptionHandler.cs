@@ -37,6 +37,8 @@ public sealed class QueueExceptionHandler(IProblemDetailsService problems) : IEx
     {
         ArgumentException broken => Problem(StatusCodes.Status400BadRequest, "The request breaks a rule", RuleOf(broken)),
         ThreadFullException full => Problem(StatusCodes.Status429TooManyRequests, "The thread is full", full.Message),
+        ThreadBusyException busy => Problem(StatusCodes.Status409Conflict, "A run is under way", busy.Message),
+        ToolCallNotFoundException gone => Problem(StatusCodes.Status404NotFound, "No such call waits", gone.Message),
         QueueUnavailableException away => Problem(StatusCodes.Status503ServiceUnavailable, "The queue can't be reached", away.Message),
         EnqueueOutcomeUnknownException unknown => Problem(
             StatusCodes.Status503ServiceUnavailable,

@@ -18,6 +18,7 @@ public sealed class MessagesController(IAssistantMessageQueue queue, IHostApplic
     [RequestSizeLimit(MaxBody)]
     [ProducesResponseType<MessageReceipt>(StatusCodes.Status202Accepted)]
     [ProducesResponseType<ProblemDetails>(StatusCodes.Status400BadRequest)]
+    [ProducesResponseType<ProblemDetails>(StatusCodes.Status409Conflict)]
     [ProducesResponseType<ProblemDetails>(StatusCodes.Status429TooManyRequests)]
     [ProducesResponseType<ProblemDetails>(StatusCodes.Status503ServiceUnavailable)]
     public async Task<IActionResult> Add(string threadId, NewMessage message, CancellationToken cancellationToken)
@@ -29,11 +30,12 @@ public sealed class MessagesController(IAssistantMessageQueue queue, IHostApplic
         var receipt = await queue.EnqueueAsync(
             new AssistantMessage
             {
-                ThreadId = Unescape(threadId),
+                ThreadId = RouteText.Unescape(threadId),
                 Text = message.Text ?? "",
                 Instructions = message.Instructions,
                 MessageId = messageId,
                 Delay = message.Delay,
+                WhenBusy = message.WhenBusy,
             },
             cancellationToken);
 
@@ -60,7 +62,7 @@ public sealed class MessagesController(IAssistantMessageQueue queue, IHostApplic
     {
         using var timeUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
         timeUp.CancelAfter(TimeSpan.FromSeconds(timeout));
-        var receipt = new MessageReceipt { ThreadId = Unescape(threadId), MessageId = Unescape(messageId), Sequence = sequence ?? 0 };
+        var receipt = new MessageReceipt { ThreadId = RouteText.Unescape(threadId), MessageId = RouteText.Unescape(messageId), Sequence = sequence ?? 0 };
         try
         {
             return Ok(await queue.WaitForReplyAsync(receipt, timeUp.Token));
@@ -70,7 +72,4 @@ public sealed class MessagesController(IAssistantMessageQueue queue, IHostApplic
             return NoContent();
         }
     }
-
-    // Kestrel decodes a path except for %2F, which would otherwise look like two segments.
-    private static string Unescape(string routeValue) => routeValue.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 }

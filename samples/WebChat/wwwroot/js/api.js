@@ -1,7 +1,8 @@
 // The HTTP interface of WebChat.
 
 const threadPath = id => `api/threads/${encodeURIComponent(id)}`;
-const EVENTS = ['messagesStored', 'batchStarted', 'batchReplied', 'batchRetrying', 'batchFailed'];
+const EVENTS = ['messagesStored', 'batchStarted', 'textDelta', 'toolCalled', 'toolAnswered', 'updatesSkipped',
+  'approvalRequested', 'batchInterrupted', 'batchReplied', 'batchRetrying', 'batchFailed'];
 
 /** An answer that says no; `again` tells whether the same call may work later. */
 export class Refusal extends Error {
@@ -29,11 +30,16 @@ async function call(path, init) {
   return body;
 }
 
-export const post = (threadId, { id, text, instructions, delay }) => call(`${threadPath(threadId)}/messages`, {
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify({ text, messageId: id, instructions, delay }),
-});
+const json = body => ({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+export const post = (threadId, { id, text, instructions, delay, whenBusy }) =>
+  call(`${threadPath(threadId)}/messages`, json({ text, messageId: id, instructions, delay, whenBusy }));
+
+/** The person is typing: what waits waits a little longer. */
+export const typing = threadId => call(`${threadPath(threadId)}/typing`, { method: 'POST' });
+
+/** Approves or rejects a tool call that waits for it. */
+export const decide = (threadId, callId, approved) => call(`${threadPath(threadId)}/calls/${encodeURIComponent(callId)}`, json({ approved }));
 
 /** The reply, or null when there is none within the seconds. */
 export const reply = (threadId, messageId, seconds) =>

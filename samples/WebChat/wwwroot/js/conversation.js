@@ -11,8 +11,8 @@ export function titleOf(conversation) {
 }
 
 /** A message typed here; it is posted with this id until the server has said that it is stored. */
-export function addTyped(conversation, { id, text, instructions, delay }) {
-  const message = { id, text, instructions, delay, at: Date.now(), state: 'sending' };
+export function addTyped(conversation, { id, text, instructions, delay, whenBusy }) {
+  const message = { id, text, instructions, delay, whenBusy, at: Date.now(), state: 'sending' };
   conversation.messages.push(message);
   conversation.touchedAt = message.at;
   return message;
@@ -32,6 +32,12 @@ export function applyUpdate(conversation, update, now) {
   switch (update.type) {
     case 'messagesStored': return stored(conversation, update, now);
     case 'batchStarted': return started(conversation, update, now);
+    case 'textDelta': return wrote(conversation, update);
+    case 'toolCalled': return called(conversation, update);
+    case 'toolAnswered': return answered(conversation, update);
+    case 'updatesSkipped': return skipped(conversation, update);
+    case 'approvalRequested': return asked(conversation, update);
+    case 'batchInterrupted': return interrupted(conversation, update);
     case 'batchRetrying': return retrying(conversation, update, now);
     case 'batchReplied': return ended(conversation, update.reply, now, { reply: replyOf(update.reply) });
     case 'batchFailed': return ended(conversation, update.failure, now, { failure: failureOf(update.failure) });
@@ -58,10 +64,61 @@ function stored(conversation, { messageIds, firstSequence, lastSequence }, now) 
 function started(conversation, { batchId, firstSequence, lastSequence, attempt }, now) {
   const batch = findOrAdd(conversation, batchId);
   if (batch.state === 'replied' || batch.state === 'failed') return;
-  Object.assign(batch, { first: firstSequence, last: lastSequence, attempt, state: 'running', retryAt: null });
+  Object.assign(batch, { first: firstSequence, last: lastSequence, attempt, state: 'running', retryAt: null, text: '', gap: false });
   batch.startedAt = now;
   conversation.dueAt = null;
   dropReplaced(conversation, batch);
+}
+
+/** Text while it is written. Its offset says where it belongs, so that a piece that comes twice changes nothing. */
+function wrote(conversation, { batchId, offset, text }) {
+  const batch = runningOf(conversation, batchId);
+  if (!batch) return;
+  if (offset > batch.text.length) batch.gap = true;
+  batch.text = batch.gap && offset > batch.text.length ? batch.text + text : batch.text.slice(0, offset) + text;
+}
+
+function called(conversation, { batchId, callId, name, arguments: given }) {
+  const batch = runningOf(conversation, batchId);
+  if (batch) callOf(batch, callId, { name, arguments: given }).state = 'running';
+}
+
+function answered(conversation, { batchId, callId, name, isError }) {
+  const batch = runningOf(conversation, batchId);
+  if (batch) callOf(batch, callId, { name }).state = isError ? 'failed' : 'done';
+}
+
+function skipped(conversation, { batchId }) {
+  const batch = runningOf(conversation, batchId);
+  if (batch) Object.assign(batch, { text: '', gap: true });
+}
+
+function asked(conversation, { batchId, calls }) {
+  const batch = runningOf(conversation, batchId);
+  if (!batch) return;
+  for (const call of calls) callOf(batch, call.callId, call).state = 'waits';
+  batch.state = 'asking';
+}
+
+// What was written until then stays to be seen, in the batch that answers the messages in its place.
+function interrupted(conversation, { batchId }) {
+  const batch = runningOf(conversation, batchId);
+  if (!batch) return;
+  batch.state = 'interrupted';
+  batch.partials = [...(batch.partials ?? []), batch.text].filter(Boolean);
+}
+
+function runningOf(conversation, batchId) {
+  const batch = conversation.batches.find(b => b.id === batchId);
+  return batch && !batch.reply && !batch.failure ? Object.assign(batch, { text: batch.text ?? '' }) : null;
+}
+
+function callOf(batch, id, { name, arguments: given }) {
+  batch.calls ??= [];
+  let call = batch.calls.find(c => c.id === id);
+  if (!call) batch.calls.push(call = { id, name });
+  call.arguments ??= given;
+  return call;
 }
 
 function retrying(conversation, { batchId, retryAt }, now) {
@@ -74,14 +131,22 @@ function ended(conversation, outcome, now, what) {
   const batch = findOrAdd(conversation, outcome.batchId);
   Object.assign(batch, { first: outcome.firstSequence, last: outcome.lastSequence, messageIds: outcome.messageIds, endedAt: now, retryAt: null, ...what });
   batch.state = what.reply ? 'replied' : 'failed';
+  delete batch.text; // the reply has it all
+  batch.calls?.forEach(call => call.state = ['running', 'waits'].includes(call.state) ? 'done' : call.state);
   outcome.messageIds.forEach(id => {
     if (!conversation.messages.some(m => m.id === id)) conversation.messages.push({ id, at: now, state: 'stored', elsewhere: true });
   });
   dropReplaced(conversation, batch);
 }
 
-// A retry that newer messages joined is a new batch; the old one has no messages any more.
+// A retry or an interrupted run that newer messages joined is a new batch; the old one has no messages any more.
 function dropReplaced(conversation, batch) {
+  for (const other of conversation.batches) {
+    if (other !== batch && other.state === 'interrupted' && other.first >= batch.first && other.last <= batch.last) {
+      batch.partials = [...new Set([...(other.partials ?? []), ...(batch.partials ?? [])])];
+      batch.calls = [...(other.calls ?? []), ...(batch.calls ?? [])];
+    }
+  }
   conversation.batches = conversation.batches.filter(other =>
     other === batch || other.messageIds || other.first === undefined || other.last < batch.first || other.first > batch.last);
 }
@@ -129,7 +194,7 @@ export function groupsOf(conversation) {
   }
   const all = [...groups.values()].sort((a, b) => a.batch.first - b.batch.first);
   if (waiting.messages.length > 0) {
-    waiting.behind = all.some(g => g.batch.state === 'running' || g.batch.state === 'retrying');
+    waiting.behind = all.some(g => ['running', 'retrying', 'asking'].includes(g.batch.state));
     waiting.dueAt = waiting.behind ? null : conversation.dueAt;
     waiting.since = Math.min(...waiting.messages.map(m => m.at));
     all.push(waiting);

@@ -21,11 +21,11 @@ export function signatureOf(group, phase) {
   return JSON.stringify([phase, group.messages.map(m => [m.id, m.text, m.state, m.problem]), group.batch ?? [group.dueAt, group.since]]);
 }
 
-export function draw(group, phase, now, { isFresh, onRemove }) {
+export function draw(group, phase, now, { isFresh, onRemove, onDecide }) {
   return el('article', { class: `group ${phase}`, 'data-key': group.key, 'aria-label': labelOf(group, phase) },
     el('ol', { class: 'said', 'aria-label': `${many(group.messages.length, 'message')}` }, ...group.messages.map(m => said(m, isFresh(m.id), onRemove))),
     seam(group, phase, now),
-    outcome(group, phase));
+    outcome(group, phase, onDecide));
 }
 
 /** The text of the seam; also called between drawings, since it counts. */
@@ -39,6 +39,8 @@ export function seamText(group, phase, now) {
     case 'due': return `${many(n, 'message')} due, waiting for a worker`;
     case 'behind': return `${n === 1 ? 'Waits' : `${n} wait`} behind the run, next in line`;
     case 'running': return `Answering ${n === 1 ? '1 message' : `${n} messages together`} · ${seconds(now - batch.startedAt)}`;
+    case 'asking': return 'Waiting for your approval';
+    case 'interrupted': return 'Interrupted';
     case 'retrying': return batch.retryAt > now ? `Attempt ${batch.attempt ?? 1} failed, again in ${Math.ceil((batch.retryAt - now) / 1000)} s` : 'About to try again';
     case 'replied': return `${many(n, 'message')} → 1 run → 1 reply${batch.reply.took === null ? '' : ` · ${seconds(batch.reply.took)}`}`;
     case 'failed': return `${many(n, 'message')} given up`;
@@ -46,7 +48,7 @@ export function seamText(group, phase, now) {
 }
 
 function labelOf(group, phase) {
-  return { replied: `${many(group.messages.length, 'message')} answered together`, running: 'Being answered', failed: 'Given up' }[phase] ?? 'Not answered yet';
+  return { replied: `${many(group.messages.length, 'message')} answered together`, running: 'Being answered', asking: 'Waiting for approval', interrupted: 'Interrupted', failed: 'Given up' }[phase] ?? 'Not answered yet';
 }
 
 const STATES = {
@@ -66,7 +68,7 @@ function said(message, fresh, onRemove) {
 }
 
 function seam(group, phase, now) {
-  const symbol = { replied: 'merge', running: 'merge', failed: 'alert', refused: 'alert', retrying: 'again' }[phase] ?? 'clock';
+  const symbol = { replied: 'merge', running: 'merge', failed: 'alert', refused: 'alert', retrying: 'again', asking: 'alert', interrupted: 'close' }[phase] ?? 'clock';
   const timing = timed(group, phase, now);
   return el('div', { class: `seam${timing ? ' timed' : ''}`, ...timing },
     el('span', { class: 'line', 'aria-hidden': 'true' }),
@@ -79,20 +81,56 @@ function timed(group, phase, now) {
   return to > now && from < to ? { '--length': `${to - from}ms`, '--elapsed': `-${Math.max(0, now - from)}ms` } : null;
 }
 
-function outcome(group, phase) {
-  if (phase === 'replied') return replied(group.batch);
-  if (phase === 'failed') return failed(group.batch);
-  if (phase === 'running') {
-    return el('div', { class: 'outcome' }, avatar(), el('p', { class: 'typing', 'aria-label': 'The assistant is answering' }, el('i'), el('i'), el('i')));
+function outcome(group, phase, onDecide) {
+  const batch = group.batch;
+  if (phase === 'replied') return replied(batch);
+  if (phase === 'failed') return failed(batch);
+  if (['running', 'asking', 'interrupted', 'retrying'].includes(phase)) {
+    return el('div', { class: 'outcome' }, avatar(), el('div', { class: 'answer' }, ...partials(batch), ...calls(batch, onDecide), writing(batch, phase)));
   }
   return null;
 }
 
+/** The text as it is written, or three dots before its first word. */
+function writing(batch, phase) {
+  if (batch.text) {
+    return el('div', { class: `prose writing${phase === 'running' ? '' : ' cut'}` }, batch.gap ? el('p', { class: 'quiet' }, 'The beginning comes with the whole reply.') : null, ...richText(batch.text));
+  }
+  return phase === 'running' ? el('p', { class: 'typing', 'aria-label': 'The assistant is answering' }, el('i'), el('i'), el('i')) : null;
+}
+
+/** What was written before a newer message interrupted it. */
+const partials = batch => (batch.partials ?? []).map(text =>
+  el('div', { class: 'prose cut' }, ...richText(text), el('p', { class: 'meta left' }, icon('close'), 'interrupted by a newer message')));
+
+const CALLS = { running: ['clock', 'calling'], done: ['check', 'called'], failed: ['alert', 'failed'], waits: ['alert', 'asks for approval'], approved: ['check', 'approved'], rejected: ['close', 'rejected'] };
+
+function calls(batch, onDecide) {
+  if (!batch.calls?.length) return [];
+  return [el('ul', { class: 'calls', 'aria-label': 'Tool calls' }, ...batch.calls.map(call => {
+    const [symbol, word] = CALLS[call.state];
+    return el('li', { class: call.state },
+      icon(symbol), el('span', { class: 'call' }, `${word} `, el('code', {}, `${call.name}(${argumentsOf(call)})`)),
+      call.state === 'waits' && onDecide ? el('span', { class: 'decide' },
+        el('button', { type: 'button', class: 'new small', onclick: () => onDecide(call.id, true) }, 'Approve'),
+        el('button', { type: 'button', class: 'ghost text', onclick: () => onDecide(call.id, false) }, 'Reject')) : null);
+  }))];
+}
+
+function argumentsOf({ arguments: given }) {
+  try {
+    return Object.entries(JSON.parse(given || '{}')).map(([name, value]) => `${name}: ${JSON.stringify(value)}`).join(', ').slice(0, 120);
+  } catch {
+    return String(given).slice(0, 120); // not an object; shown as it came
+  }
+}
+
 const avatar = () => el('span', { class: 'avatar', 'aria-hidden': 'true' }, icon('merge'));
 
-function replied({ id, reply }) {
+function replied(batch) {
+  const { id, reply } = batch;
   return el('div', { class: 'outcome' }, avatar(),
-    el('div', { class: 'answer' },
+    el('div', { class: 'answer' }, ...partials(batch), ...calls(batch),
       el('div', { class: 'prose' }, ...(reply.text.trim() ? richText(reply.text) : [el('p', { class: 'quiet' }, 'The model answered without text.')]),
         ...reply.images.map(src => el('p', {}, el('a', { href: src, target: '_blank', rel: 'noopener noreferrer' }, src)))),
       facts(id, reply.runId, reply.model, reply.tokens === null ? null : `${reply.tokens} tokens`, reply.attempt > 1 ? `attempt ${reply.attempt}` : null, clock.format(reply.at))));

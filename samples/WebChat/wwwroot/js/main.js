@@ -44,6 +44,7 @@ function follow(conversation) {
     onState: state => conversation === current && showLive(state),
     onUpdate: update => {
       applyUpdate(conversation, update, now());
+      if (update.type === 'textDelta') return written(conversation);
       changed(conversation);
       tell(conversation, update);
       refreshStatusSoon();
@@ -57,11 +58,20 @@ function unfollow(id) {
   followed.delete(id);
 }
 
+// Text comes up to 25 times a second: drawn once a frame, remembered twice a second.
+let drawing, remembering;
+function written(conversation) {
+  drawing ??= requestAnimationFrame(() => { drawing = undefined; render(); });
+  remembering ??= setTimeout(() => { remembering = undefined; storage.save(conversation); }, 500);
+}
+
 /** For those who listen instead of looking. */
 function tell(conversation, { type, reply, failure }) {
   if (conversation !== current) return;
   if (type === 'batchStarted') announce('The assistant is answering.');
   else if (type === 'batchReplied') announce(`One reply to ${reply.messageIds.length} messages: ${reply.text.slice(0, 400)}`);
+  else if (type === 'approvalRequested') announce('A tool call waits for your approval.');
+  else if (type === 'batchInterrupted') announce('The run was interrupted; the next one answers everything.');
   else if (type === 'batchRetrying') announce('The attempt failed and will be repeated.');
   else if (type === 'batchFailed') announce(`The messages were given up: ${failure.error}`);
 }
@@ -155,7 +165,7 @@ function render() {
       known.group = group;
       return known.element;
     }
-    const element = draw(group, phase, time, { isFresh: id => !seen.has(id), onRemove: removeMessage });
+    const element = draw(group, phase, time, { isFresh: id => !seen.has(id), onRemove: removeMessage, onDecide: decide });
     if (known && known.phase !== phase) element.classList.add('changed');
     drawn.set(group.key, { element, signature, group, phase });
     group.messages.forEach(m => seen.add(m.id));
@@ -166,6 +176,7 @@ function render() {
   $('title').textContent = titleOf(current);
   $('thread-id').textContent = current.id;
   $('title').title = titleOf(current);
+  showInterrupt(groups);
   renderList();
   if (atBottom) toBottom();
 }
@@ -216,7 +227,7 @@ function summaryOf(conversation) {
   const last = groups.at(-1), phase = phaseOf(last, now());
   const messages = `${conversation.messages.length} message${conversation.messages.length === 1 ? '' : 's'}`;
   const runs = groups.filter(g => g.batch).length;
-  return { running: 'answering…', retrying: 'trying again', failed: 'given up', refused: 'not taken', replied: `${messages}, ${runs} run${runs === 1 ? '' : 's'}` }[phase] ?? `${last.messages.length} waiting`;
+  return { running: 'answering…', asking: 'waits for approval', interrupted: 'interrupted', retrying: 'trying again', failed: 'given up', refused: 'not taken', replied: `${messages}, ${runs} run${runs === 1 ? '' : 's'}` }[phase] ?? `${last.messages.length} waiting`;
 }
 
 function removeMessage(id) {
@@ -268,19 +279,59 @@ function grow() {
   text.style.height = 'auto';
   text.style.height = `${Math.min(text.scrollHeight, 200)}px`;
   text.style.overflowY = text.scrollHeight > 200 ? 'auto' : 'hidden';
-  $('send').disabled = !text.value.trim();
+  $('send').disabled = $('interrupt').disabled = !text.value.trim();
+}
+
+function submit(extra = {}) {
+  if (!text.value.trim()) return;
+  const delay = $('delay').value;
+  say(text.value.trim(), { instructions: $('instructions').value.trim() || undefined, delay: delay === '' ? undefined : Number(delay), ...extra });
+  text.value = $('instructions').value = $('delay').value = '';
+  grow();
+  text.focus();
 }
 
 $('composer').addEventListener('submit', event => {
   event.preventDefault();
-  if (!text.value.trim()) return;
-  const delay = $('delay').value;
-  say(text.value.trim(), { instructions: $('instructions').value.trim() || undefined, delay: delay === '' ? undefined : Number(delay) });
-  text.value = $('instructions').value = $('delay').value = '';
-  grow();
-  text.focus();
+  submit();
 });
-text.addEventListener('input', grow);
+// Due at once: what it interrupts has waited already.
+$('interrupt').addEventListener('click', () => submit({ whenBusy: 'Interrupt' }));
+text.addEventListener('input', () => {
+  grow();
+  sayTyping();
+});
+
+/** While messages wait, typing holds them back; told every two seconds at the most. */
+let toldTyping = 0;
+function sayTyping() {
+  const waits = groupsOf(current).some(group => phaseOf(group, now()) === 'waiting');
+  if (!waits || !text.value.trim() || Date.now() - toldTyping < 2000) return;
+  toldTyping = Date.now();
+  api.typing(current.id).catch(() => {}); // without it the window only ends earlier
+}
+
+/** The button that interrupts is there while there is something to interrupt. */
+function showInterrupt(groups) {
+  $('interrupt').hidden = !groups.some(group => group.batch?.state === 'running');
+  $('interrupt').disabled = $('send').disabled;
+}
+
+async function decide(callId, approved) {
+  const conversation = current;
+  const call = conversation.batches.flatMap(b => b.calls ?? []).find(c => c.id === callId && c.state === 'waits');
+  if (!call) return;
+  call.state = approved ? 'approved' : 'rejected';
+  changed(conversation);
+  try {
+    await api.decide(conversation.id, callId, approved);
+  } catch (error) {
+    if (!(error instanceof api.Refusal) || error.again) call.state = 'waits'; // to be tried again
+    announce(error.message);
+    changed(conversation);
+  }
+}
+
 text.addEventListener('keydown', event => {
   if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
