@@ -1,0 +1,98 @@
+using AssistantQueue.IntegrationTests.Samples;
+using Microsoft.Playwright;
+using static Microsoft.Playwright.Assertions;
+
+namespace AssistantQueue.IntegrationTests.Browser;
+
+/// <summary>WebChat's page in a real browser, with the emulator in WebChat's process.</summary>
+public sealed class ChatPageTests(Chromium chromium) : IClassFixture<Chromium>
+{
+    private static readonly LocatorAssertionsToBeVisibleOptions Visible = new() { Timeout = 60_000 };
+    private static readonly LocatorAssertionsToContainTextOptions Text = new() { Timeout = 60_000 };
+    private static readonly LocatorAssertionsToHaveCountOptions Count = new() { Timeout = 60_000 };
+
+    [ChromiumFact]
+    public async Task Messages_OfOneWindow_AreAnsweredTogetherAndTheTextIsSeenAsItIsWritten()
+    {
+        await using var chat = await StartAsync(("MessageDelay", "00:00:06"));
+        var page = await chromium.OpenAsync(chat.Client.BaseAddress!);
+
+        await SayAsync(page, "hi");
+        await SayAsync(page, "one question");
+        await SayAsync(page, "is my order late?\n/long 60");
+        await Expect(page.Locator(".group.running .writing")).ToBeVisibleAsync(Visible);
+        var early = await page.Locator(".group.running .writing").InnerTextAsync();
+        await Chromium.KeepAsync(page, "writing");
+        await Expect(page.Locator(".group.replied")).ToHaveCountAsync(1, Count);
+        await Chromium.KeepAsync(page, "replied");
+
+        var whole = await page.Locator(".group.replied .answer > .prose").InnerTextAsync();
+        Assert.InRange(early.Length, 1, whole.Length - 1);
+        Assert.StartsWith(early.Trim()[..1], whole, StringComparison.Ordinal);
+        Assert.Equal(3, await page.Locator(".group.replied .said li").CountAsync());
+        Assert.Contains("3 messages → 1 run → 1 reply", await page.Locator(".group.replied .seam-text").InnerTextAsync(), StringComparison.Ordinal);
+    }
+
+    [ChromiumFact]
+    public async Task Reload_InTheMiddleOfAReply_GoesOnWhereItWas()
+    {
+        await using var chat = await StartAsync();
+        var page = await chromium.OpenAsync(chat.Client.BaseAddress!);
+
+        await SayAsync(page, "tell me a story\n/long 120");
+        await Expect(page.Locator(".group.running .writing")).ToBeVisibleAsync(Visible);
+        await page.ReloadAsync();
+        await Expect(page.Locator(".group.running .writing")).ToBeVisibleAsync(Visible);
+        var middle = (await page.Locator(".group.running .writing").InnerTextAsync()).Trim();
+        await Chromium.KeepAsync(page, "reloaded");
+        await Expect(page.Locator(".group.replied")).ToHaveCountAsync(1, Count);
+
+        var whole = (await page.Locator(".group.replied .answer > .prose").InnerTextAsync()).Trim();
+        // What was there after the reload is how the reply begins: nothing is missing before it, nothing is there twice.
+        Assert.StartsWith(middle, whole, StringComparison.Ordinal);
+        Assert.NotEqual(middle, whole);
+    }
+
+    [ChromiumFact]
+    public async Task Interrupt_Pressed_MarksWhatWasWrittenAndTheNextRunAnswersBoth()
+    {
+        await using var chat = await StartAsync();
+        var page = await chromium.OpenAsync(chat.Client.BaseAddress!);
+
+        await SayAsync(page, "order a pizza\n/long 400");
+        await Expect(page.Locator(".group.running .writing")).ToBeVisibleAsync(Visible);
+        await page.Locator("#text").FillAsync("no, pasta please");
+        await page.Locator("#interrupt").ClickAsync();
+        await Expect(page.Locator(".cut .meta")).ToContainTextAsync("interrupted by a newer message", Text);
+        await Chromium.KeepAsync(page, "interrupted");
+        await Expect(page.Locator(".group.replied")).ToHaveCountAsync(1, Count);
+
+        Assert.Equal(2, await page.Locator(".group.replied .said li").CountAsync());
+        Assert.Equal(1, await page.Locator(".group").CountAsync());
+        await Expect(page.Locator("#interrupt")).ToBeHiddenAsync();
+    }
+
+    [ChromiumFact]
+    public async Task Typing_WhileAMessageWaits_HoldsItBack()
+    {
+        await using var chat = await StartAsync(("MessageDelay", "00:00:05"));
+        var page = await chromium.OpenAsync(chat.Client.BaseAddress!);
+
+        await SayAsync(page, "hi");
+        await Expect(page.Locator(".group.waiting")).ToBeVisibleAsync(Visible);
+        var told = page.WaitForResponseAsync(response => response.Url.EndsWith("/typing", StringComparison.Ordinal));
+        await page.Locator("#text").PressSequentiallyAsync("I am st");
+
+        Assert.Equal(204, (await told).Status);
+    }
+
+    private static async Task SayAsync(IPage page, string text)
+    {
+        await page.Locator("#text").FillAsync(text);
+        await page.Locator("#send").ClickAsync();
+    }
+
+    // Slow enough to look at a reply while it is written, on any machine: a word takes a twentieth of a second.
+    private static Task<WebChat> StartAsync(params (string Name, string Value)[] settings) =>
+        WebChat.StartAsync(null, [.. settings.Length > 0 ? settings : [("MessageDelay", "00:00:01.5")], ("Emulators__OpenAI__Latency", "00:00:00.2"), ("Emulators__OpenAI__DeltaPause", "00:00:00.050")]);
+}
