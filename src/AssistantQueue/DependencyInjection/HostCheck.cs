@@ -38,7 +38,7 @@ internal sealed class HostCheckValidator(IServiceProvider services, IReadOnlyLis
         var known = services.GetRequiredService<IServiceProviderIsKeyedService>();
         if (runsWorker && !known.IsKeyedService(typeof(IAssistantBackend), queue.Name))
         {
-            faults.Add($"{queue.DisplayName} has a worker in this host but no backend that runs its batches; call .UseOpenAI() (package AssistantQueue.OpenAI) or .UseBackend<T>() after AddAssistantMessageQueue(), or .ProducerOnly() if workers run elsewhere");
+            faults.Add($"{queue.DisplayName} has a worker in this host but no backend that runs its batches; call .UseOpenAI() (package AssistantQueue.OpenAI), .UseChatClient(), .UseAgent() (package AssistantQueue.Agents) or .UseBackend<T>() after AddAssistantMessageQueue(), or .ProducerOnly() if workers run elsewhere");
         }
 
         if (!runsWorker && known.IsKeyedService(typeof(IAssistantReplyHandler), queue.Name))

@@ -66,6 +66,10 @@ public sealed partial class ReadmeTests
         Assert.Equal(Defaults(new OpenAIOptions()), Table("OpenAI settings"));
 
     [Fact]
+    public void ChatClientSettings_Table_HasEverySettingWithItsDefault() =>
+        Assert.Equal(Defaults(new ChatClientOptions()), Table("Chat client settings"));
+
+    [Fact]
     public void AppSettings_Example_IsGood()
     {
         var json = Regex.Match(Readme, "```json\n(.*?)```", RegexOptions.Singleline).Groups[1].Value;

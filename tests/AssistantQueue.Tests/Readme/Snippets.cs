@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -43,6 +44,18 @@ internal static class Snippets
         #region producer-only
         builder.Services.AddAssistantMessageQueue().ProducerOnly();
         #endregion
+    }
+
+    public static void ChatClient(WebApplicationBuilder builder, IChatClient ollama)
+    {
+        #region chat-client
+        builder.Services.AddChatClient(ollama);                // or any other IChatClient
+        builder.Services.AddAssistantMessageQueue()
+            .UseChatClient(o => o.MaxHistoryMessages = 40)     // settings: section "AssistantQueue:ChatClient"
+            .AddTool(AIFunctionFactory.Create(FindOrder));
+        #endregion
+
+        static string FindOrder(int number) => $"{number} is on its way.";
     }
 
     public static void Named(IServiceCollection services)

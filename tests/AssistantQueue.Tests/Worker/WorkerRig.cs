@@ -65,11 +65,13 @@ internal class WorkerRig : IAsyncDisposable
     /// <param name="shutdown">The host's shutdown time.</param>
     /// <param name="store">The worker's store; null connects anew.</param>
     /// <param name="handler">Its handler; null is the rig's.</param>
-    public async Task<AssistantQueueWorker> StartWorkerAsync(TimeSpan? shutdown = null, IQueueStore? store = null, IAssistantReplyHandler? handler = null)
+    /// <param name="backend">Its backend; null is the rig's.</param>
+    public async Task<AssistantQueueWorker> StartWorkerAsync(
+        TimeSpan? shutdown = null, IQueueStore? store = null, IAssistantReplyHandler? handler = null, IAssistantBackend? backend = null)
     {
         var dispatcher = new HandlerDispatcher(_services.GetRequiredService<IServiceScopeFactory>(), _ => [handler ?? Handler], hasHandlers: true, Log);
         var worker = new AssistantQueueWorker(
-            "", store ?? Connect(), Backend, new ToolSet("", Tools), new ToolCaller(_services.GetRequiredService<IServiceScopeFactory>(), TimeProvider.System, Log),
+            "", store ?? Connect(), backend ?? Backend, new ToolSet("", Tools), new ToolCaller(_services.GetRequiredService<IServiceScopeFactory>(), TimeProvider.System, Log),
             () => Options, dispatcher, _metrics, TimeProvider.System, Log, new NoLifetime(), shutdown ?? TimeSpan.FromSeconds(30));
         _workers.Add(worker);
         await worker.StartAsync(CancellationToken.None);

@@ -1,0 +1,89 @@
+using Microsoft.Extensions.AI;
+
+namespace AssistantQueue.ChatClient;
+
+/// <summary>One request to a chat client: its updates one by one, then the whole answer. What the client throws is told in the queue's words.</summary>
+internal sealed class ChatStream : IAsyncDisposable
+{
+    private readonly Func<Exception, AssistantBackendException> _failure;
+    private readonly CancellationToken _cancellationToken;
+    private readonly List<ChatResponseUpdate> _updates = [];
+    private readonly IAsyncEnumerator<ChatResponseUpdate> _stream;
+
+    /// <param name="client">The client.</param>
+    /// <param name="messages">What the model gets.</param>
+    /// <param name="options">The request's options.</param>
+    /// <param name="failure">Says what an exception of the client means.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="AssistantBackendException">The client refused at once.</exception>
+    public ChatStream(IChatClient client, IEnumerable<ChatMessage> messages, ChatOptions options, Func<Exception, AssistantBackendException> failure, CancellationToken cancellationToken)
+    {
+        (_failure, _cancellationToken) = (failure, cancellationToken);
+        try
+        {
+            _stream = client.GetStreamingResponseAsync(messages, options, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        }
+        catch (Exception e) when (IsFailure(e))
+        {
+            throw failure(e);
+        }
+    }
+
+    /// <summary>The next update; null when there are no more.</summary>
+    /// <exception cref="AssistantBackendException">The client failed.</exception>
+    public async ValueTask<ChatResponseUpdate?> NextAsync()
+    {
+        try
+        {
+            if (await _stream.MoveNextAsync())
+            {
+                _updates.Add(_stream.Current);
+                return _stream.Current;
+            }
+
+            return null;
+        }
+        catch (Exception e) when (IsFailure(e))
+        {
+            throw _failure(e);
+        }
+    }
+
+    /// <summary>The answer, once there are no more updates.</summary>
+    /// <exception cref="AssistantBackendException">There is none.</exception>
+    public ChatResponse Answer()
+    {
+        var response = _updates.ToChatResponse();
+        var contents = response.Messages.SelectMany(m => m.Contents).ToList();
+        if (response.FinishReason == ChatFinishReason.ContentFilter)
+        {
+            throw Refused("content_filter", "The reply was held back by the API's content filter.");
+        }
+
+        if (contents.OfType<ToolApprovalRequestContent>().Any())
+        {
+            throw Refused("approval_in_pipeline", "A tool of the chat client's own pipeline asks for approval, which nobody can give there; register it with AddTool.");
+        }
+
+        if (contents.OfType<ErrorContent>().FirstOrDefault() is { } error && !contents.OfType<TextContent>().Any(t => t.Text.Length > 0))
+        {
+            throw Lost(error.ErrorCode, $"The model answered with an error: {error.Message}");
+        }
+
+        return contents.Count == 0 && response.FinishReason is null
+            ? throw Lost(null, "The chat client's stream ended without an answer.")
+            : response;
+    }
+
+    public ValueTask DisposeAsync() => _stream.DisposeAsync();
+
+    private static AssistantBackendException Refused(string code, string message) => new(BackendErrorKind.Permanent, message) { Code = code };
+
+    private AssistantBackendException Lost(string? code, string message) => Coded(_failure(new IOException(message)), code, message);
+
+    private static AssistantBackendException Coded(AssistantBackendException like, string? code, string message) =>
+        new(like.Kind, message) { Code = code, IsOutcomeUnknown = like.IsOutcomeUnknown };
+
+    // Of a run that was told to stop, errors say nothing.
+    private bool IsFailure(Exception e) => !ChatErrors.IsOurs(e) && !_cancellationToken.IsCancellationRequested;
+}
