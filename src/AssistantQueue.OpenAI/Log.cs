@@ -47,6 +47,9 @@ internal static partial class Log
     [LoggerMessage(6013, LogLevel.Information, "Thread '{ThreadId}': the API did not cancel run {RunId} ({Code}); looking whether it has ended")]
     public static partial void CancelRefused(ILogger logger, string threadId, string runId, string? code);
 
+    [LoggerMessage(6016, LogLevel.Warning, "Thread '{ThreadId}': the tools of assistant {AssistantId} can't be read ({Status}); its run has the queue's only")]
+    public static partial void AssistantUnreadable(ILogger logger, string threadId, string assistantId, int status);
+
     [LoggerMessage(6014, LogLevel.Error, "Queue '{QueueName}': changed settings are bad, the last good ones stay: {Faults}")]
     public static partial void SettingsRejected(ILogger logger, string queueName, string faults);
 

@@ -34,6 +34,12 @@ internal sealed class RunContext(
 
     public string ThreadId => Run.ThreadId;
 
+    /// <summary>Gets the tool calls that the history lacks the outputs of.</summary>
+    public OpenCalls Calls { get; } = new(run.Journal);
+
+    /// <summary>Gets the newest id in the journal; with Assistants the run's, whose rounds all have the same.</summary>
+    public string? RunId => Journal.Rounds.LastOrDefault(round => round.RunId is not null)?.RunId;
+
     public long LastSequence => Run.Messages[^1].Sequence;
 
     public ValueTask TellAsync(RunUpdate update) => tell(update);
@@ -61,12 +67,19 @@ internal sealed class RunContext(
     /// <summary>Writes down that a post is about to be sent, and makes sure that this process may still send it.</summary>
     public async Task<JournalRound> BeginRoundAsync(string? lastItemSeen, CancellationToken cancellationToken)
     {
-        var round = new JournalRound { PostingAt = Time.GetUtcNow(), LastItemSeen = lastItemSeen };
+        var round = new JournalRound { PostingAt = Time.GetUtcNow(), LastItemSeen = lastItemSeen, Through = LastSequence };
         Journal.Rounds.Add(round);
         Journal.IsAdoptable = false;
         await Run.SaveAsync(cancellationToken);
         Run.ThrowIfNotOwned();
         return round;
+    }
+
+    /// <summary>A post is known to have been taken: the API has what it carried.</summary>
+    public void Taken(JournalRound round)
+    {
+        var through = round.Through > 0 ? round.Through : LastSequence;
+        Journal.PostedThrough = Math.Max(Journal.PostedThrough, through);
     }
 
     /// <summary>Takes back a post that the API has refused: its outcome is known.</summary>
@@ -87,6 +100,25 @@ internal sealed class RunContext(
         Journal.Rounds.Clear();
         Journal.IsAdoptable = false;
     }
+
+    /// <summary>The outputs that the next post carries: those that an earlier attempt left owing, then those of the last round that asked. Calls the tools that have no output yet.</summary>
+    /// <exception cref="ApprovalPendingException">A call waits for approval.</exception>
+    /// <exception cref="AssistantBackendException">The model asked too often.</exception>
+    public async Task<IReadOnlyList<ToolCallOutput>> OutputsAsync(CancellationToken cancellationToken)
+    {
+        if (Calls.Asked is not { } asked)
+        {
+            return [];
+        }
+
+        // not: adoptable, because the API waits
+        // but: a tool that kills its process must count as a death, and a stop lets tools end
+        Journal.IsAdoptable = false;
+        return await Run.Tools.CallAsync(Run, asked, cancellationToken);
+    }
+
+    /// <summary>Whether any of these tools is one of the queue's. Unknown ones among known ones are answered as errors.</summary>
+    public bool HasAnyTool(IEnumerable<JournalToolCall> calls) => calls.Any(call => Run.Tools.Functions.Any(f => f.Name == call.Name));
 
     /// <summary>What the queue gets to see of a failed call. Rounds that are still in the journal have an unknown outcome, or a run that goes on.</summary>
     public AssistantBackendException Failure(ApiError error, Exception? cause = null) => Failure(ErrorMap.Classify(error), error, cause);

@@ -21,6 +21,15 @@ internal static class StateNames
     /// <summary>In a journal's notes: the conversation's last item before the batch's first post; empty when it had none.</summary>
     public const string Before = "before";
 
+    /// <summary>In a journal's notes: the head of the chain within the batch, after an interrupted tool round.</summary>
+    public const string Head = "head";
+
+    /// <summary>In a journal's notes: calls in the history that have no output there, each with what to answer; JSON.</summary>
+    public const string Owed = "owed";
+
+    /// <summary>In a journal's notes: the tokens used by the rounds before.</summary>
+    public const string Usage = "usage";
+
     /// <summary>In a journal's notes: the API that the journal speaks of.</summary>
     public const string Api = "api";
 }

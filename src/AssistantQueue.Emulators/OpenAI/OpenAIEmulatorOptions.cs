@@ -28,6 +28,10 @@ public sealed class OpenAIEmulatorOptions
     /// <value>Empty by default: every id is an assistant; otherwise others are answered 404.</value>
     public IList<string> AssistantIds { get; } = [];
 
+    /// <summary>Gets the types of the tools that each assistant has, for example <c>file_search</c>. Nobody calls them; a run's own tools replace them.</summary>
+    /// <value>Empty by default.</value>
+    public IList<string> AssistantTools { get; } = [];
+
     /// <summary>Gets or sets how long the model thinks before its answer begins.</summary>
     /// <value>The default is zero.</value>
     public TimeSpan Latency { get; set; }

@@ -62,6 +62,22 @@ internal sealed class AssistantThread(RunContext context, AssistantsApi api)
         return null;
     }
 
+    /// <summary>Cancels a run and waits until it has ended, however it does.</summary>
+    public async Task<JsonElement> EndRunAsync(string runId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await api.CancelRunAsync(Id!, runId, cancellationToken);
+        }
+        catch (ApiCallException exception) when (exception.Error.Status == 400)
+        {
+            // it has ended, or is about to: the look tells
+            Log.CancelRefused(context.Logger, context.ThreadId, runId, exception.Error.Code);
+        }
+
+        return await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(Id!, runId, token), RunReading.IsEnded, cancellationToken);
+    }
+
     /// <summary>What a run wrote, oldest first.</summary>
     public async Task<IReadOnlyList<JsonElement>> RepliesAsync(string runId, CancellationToken cancellationToken)
     {

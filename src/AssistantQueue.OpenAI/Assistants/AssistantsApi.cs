@@ -18,6 +18,15 @@ internal sealed class AssistantsApi(AssistantClient client, ApiCalls calls)
     public IAsyncEnumerable<StreamEvent> CreateRunStreamAsync(string threadId, byte[] body, CancellationToken cancellationToken) =>
         calls.StreamAsync(options => client.CreateRunAsync(threadId, Content(body), options), cancellationToken);
 
+    public Task<JsonElement> SubmitOutputsAsync(string threadId, string runId, byte[] body, CancellationToken cancellationToken) =>
+        calls.SendAsync(options => client.SubmitToolOutputsToRunAsync(threadId, runId, Content(body), options), cancellationToken);
+
+    public IAsyncEnumerable<StreamEvent> SubmitOutputsStreamAsync(string threadId, string runId, byte[] body, CancellationToken cancellationToken) =>
+        calls.StreamAsync(options => client.SubmitToolOutputsToRunAsync(threadId, runId, Content(body), options), cancellationToken);
+
+    public Task<JsonElement> GetAssistantAsync(string assistantId, CancellationToken cancellationToken) =>
+        calls.SendAsync(options => client.GetAssistantAsync(assistantId, options), cancellationToken);
+
     public Task<JsonElement> GetRunAsync(string threadId, string runId, CancellationToken cancellationToken) =>
         calls.SendAsync(options => client.GetRunAsync(threadId, runId, options), cancellationToken);
 

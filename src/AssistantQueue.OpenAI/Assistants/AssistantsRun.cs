@@ -6,10 +6,11 @@ using AssistantQueue.OpenAI.Errors;
 namespace AssistantQueue.OpenAI.Assistants;
 
 /// <summary>Takes one batch to its reply over the Assistants API: goes on where the journal ends, looks for its run before it posts again, posts once.</summary>
-internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
+internal sealed class AssistantsRun(RunContext context, AssistantsApi api, AssistantTools tools)
 {
     private readonly AssistantThread _thread = new(context, api);
     private bool _isTold;
+    private bool _hasAsked;
 
     private RunJournal Journal => context.Journal;
 
@@ -36,18 +37,24 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
         }
     }
 
-    // one way through: follow what has an id, else look for what may have been posted, else post
+    // one way through: answer what was asked for, else follow what has an id, else look for what may have been posted, else post
     private async Task<RunCompleted?> StepAsync(CancellationToken cancellationToken)
     {
+        if (Journal.LastRound is { Calls.Count: > 0, RunId: { } waiting } asked)
+        {
+            return await AnswerAsync(asked, waiting, cancellationToken) is { } last && RunReading.IsOver(last)
+                ? await ConcludeAsync(Journal.LastRound!, last, cancellationToken)
+                : null;
+        }
+
         if (Journal.LastRound is { RunId: { } id } round)
         {
             if (await FollowAsync(id, cancellationToken) is { } ended)
             {
-                return await ConcludeAsync(ended, cancellationToken);
+                return await ConcludeAsync(round, ended, cancellationToken);
             }
 
-            Log.RunGone(context.Logger, context.ThreadId, id);
-            round.RunId = null;
+            Gone(id);
         }
 
         if (Journal.LastRound is { } unknown && await FindAsync(unknown, cancellationToken))
@@ -56,8 +63,18 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
         }
 
         return await PostAsync(cancellationToken) is { } answer && RunReading.IsOver(answer)
-            ? await ConcludeAsync(answer, cancellationToken)
+            ? await ConcludeAsync(Journal.LastRound!, answer, cancellationToken)
             : null;
+    }
+
+    private void Gone(string id)
+    {
+        Log.RunGone(context.Logger, context.ThreadId, id);
+        context.Calls.Settled();
+        foreach (var round in Journal.Rounds)
+        {
+            round.RunId = null;
+        }
     }
 
     private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
@@ -83,9 +100,29 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
         }
     }
 
-    // a post of unknown outcome: its run carries the batch's id
+    // a post of unknown outcome: its run carries the batch's id; outputs of unknown outcome: the run that they are for says whether it still waits
     private async Task<bool> FindAsync(JournalRound unknown, CancellationToken cancellationToken)
     {
+        if (context.Calls.Asked is { RunId: { } waiting } asked)
+        {
+            if (await LookAsync(waiting, cancellationToken) is not { } run)
+            {
+                Gone(waiting);
+            }
+            else if (RunReading.WaitsFor(run, asked.Calls))
+            {
+                Journal.Rounds.Remove(unknown);
+                _hasAsked = true;
+            }
+            else
+            {
+                Log.PostFound(context.Logger, context.ThreadId, context.Run.BatchId);
+                await TakeIdAsync(unknown, waiting, cancellationToken);
+            }
+
+            return true;
+        }
+
         Log.LookingForPost(context.Logger, context.ThreadId, context.Run.BatchId, context.Queue.UnknownOutcomeWait);
         for (var look = 0; ; look++)
         {
@@ -103,10 +140,79 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
         }
     }
 
+    private async Task<JsonElement?> LookAsync(string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await context.Poll.OnceAsync(context.ThreadId, token => api.GetRunAsync(_thread.Id!, id, token), cancellationToken);
+        }
+        catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, id) && !ErrorMap.IsGone(exception.Error, _thread.Id))
+        {
+            return null;
+        }
+    }
+
+    // null: nothing is known beyond that the run goes on
+    private async Task<JsonElement?> AnswerAsync(JournalRound asked, string id, CancellationToken cancellationToken)
+    {
+        // a run that an earlier owner left may have expired meanwhile: then no tool is called for it
+        if (!_hasAsked && (await LookAsync(id, cancellationToken) is not { } now || !RunReading.WaitsFor(now, asked.Calls)))
+        {
+            Journal.Rounds.Add(new JournalRound { PostingAt = asked.PostingAt, RunId = id, Through = asked.Through });
+            return null;
+        }
+
+        _hasAsked = true;
+        var outputs = await OutputsAsync(id, cancellationToken);
+        var body = RunRequest.WriteOutputs(outputs, context.Options.Stream);
+        var round = await context.BeginRoundAsync(_thread.LastRun, cancellationToken);
+        try
+        {
+            using var token = new PostToken(round, context.Time, cancellationToken);
+            if (context.Options.Stream)
+            {
+                return await ReadStreamAsync(round, api.SubmitOutputsStreamAsync(_thread.Id!, id, body, token.Token), cancellationToken);
+            }
+
+            var run = await api.SubmitOutputsAsync(_thread.Id!, id, body, token.Token);
+            await TakeIdAsync(round, id, cancellationToken);
+            return run;
+        }
+        catch (ApiCallException exception) when (!exception.MayHaveBeenTaken && round.RunId is null)
+        {
+            context.Refused(round);
+            if (exception.Error.Status != 400 || await LookAsync(id, cancellationToken) is not { } run || RunReading.WaitsFor(run, asked.Calls))
+            {
+                throw;
+            }
+
+            // the run has the outputs already, or has ended without them: following it tells which
+            Journal.Rounds.Add(round);
+            await TakeIdAsync(round, id, cancellationToken);
+            return null;
+        }
+    }
+
+    private async Task<IReadOnlyList<ToolCallOutput>> OutputsAsync(string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await context.OutputsAsync(cancellationToken);
+        }
+        catch (AssistantBackendException)
+        {
+            // the model asked too often
+            await _thread.EndRunAsync(id, cancellationToken);
+            Ended(id);
+            throw;
+        }
+    }
+
     private async Task<JsonElement?> PostAsync(CancellationToken cancellationToken)
     {
         Journal.Model ??= context.Options.AssistantId;
-        var body = RunRequest.Write(context, context.Options.Stream);
+        var own = await tools.OwnAsync(context, Journal.Model!, cancellationToken);
+        var body = RunRequest.Write(context, own, context.Options.Stream);
         var isAgain = Journal.IsOutcomeUnknown && context.Run.UnpostedInputs.Count > 0;
         var round = await context.BeginRoundAsync(_thread.LastRun, cancellationToken);
         try
@@ -114,7 +220,7 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
             using var token = new PostToken(round, context.Time, cancellationToken);
             if (context.Options.Stream)
             {
-                return await ReadStreamAsync(round, body, token.Token, cancellationToken);
+                return await ReadStreamAsync(round, api.CreateRunStreamAsync(_thread.Id!, body, token.Token), cancellationToken);
             }
 
             var run = await api.CreateRunAsync(_thread.Id!, body, token.Token);
@@ -158,7 +264,7 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
     {
         round.RunId = id;
         // the run was created together with its messages
-        Journal.PostedThrough = context.LastSequence;
+        context.Taken(round);
         Journal.IsAdoptable = true;
         Log.RunPosted(context.Logger, context.ThreadId, id, context.Run.BatchId);
         // not: the run's token
@@ -175,11 +281,11 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
     }
 
     // null: the stream ended before the run; it is looked at by its id then
-    private async Task<JsonElement?> ReadStreamAsync(JournalRound round, byte[] body, CancellationToken postToken, CancellationToken cancellationToken)
+    private async Task<JsonElement?> ReadStreamAsync(JournalRound round, IAsyncEnumerable<StreamEvent> events, CancellationToken cancellationToken)
     {
         try
         {
-            await foreach (var (type, data) in api.CreateRunStreamAsync(_thread.Id!, body, postToken))
+            await foreach (var (type, data) in events)
             {
                 if (data.Text("object") == "thread.run")
                 {
@@ -228,17 +334,29 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api)
         }
     }
 
-    private async Task<RunCompleted> ConcludeAsync(JsonElement run, CancellationToken cancellationToken)
+    // null: the run waits for tools, and their outputs are to be handed in next
+    private async Task<RunCompleted?> ConcludeAsync(JournalRound round, JsonElement run, CancellationToken cancellationToken)
     {
         var id = run.Text("id")!;
         if (RunReading.WaitsForTools(run))
         {
-            var tools = RunReading.ToolNames(run);
-            Log.ToolsUnanswered(context.Logger, context.ThreadId, id, tools);
-            await api.CancelRunAsync(_thread.Id!, id, cancellationToken);
-            await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetRunAsync(_thread.Id!, id, token), RunReading.IsEnded, cancellationToken);
-            Ended(id);
-            throw context.Failure(BackendErrorKind.Permanent, $"The assistant asked for tools that the queue doesn't have: {tools}. The run was cancelled.");
+            var calls = RunReading.Calls(run);
+            if (!context.HasAnyTool(calls))
+            {
+                var names = string.Join(", ", calls.Select(c => c.Name));
+                Log.ToolsUnanswered(context.Logger, context.ThreadId, id, names);
+                await _thread.EndRunAsync(id, cancellationToken);
+                Ended(id);
+                throw context.Failure(BackendErrorKind.Permanent, $"The assistant asked for tools that the queue doesn't have: {names}. The run was cancelled.");
+            }
+
+            _hasAsked = true;
+            foreach (var call in calls)
+            {
+                round.Calls.Add(call);
+            }
+
+            return null;
         }
 
         if (RunReading.Error(run) is { } error)

@@ -16,9 +16,20 @@ internal static class RunReading
 
     public static bool IsOf(JsonElement run, string batchId) => run.Get("metadata")?.Text(RunMetadata.BatchId) == batchId;
 
-    public static string ToolNames(JsonElement run) => string.Join(
-        ", ",
-        (run.Get("required_action")?.Get("submit_tool_outputs")?.List("tool_calls") ?? []).Select(call => call.Get("function")?.Text("name") ?? "?"));
+    /// <summary>The functions that the run asks for and waits for.</summary>
+    public static IReadOnlyList<JournalToolCall> Calls(JsonElement run) =>
+    [
+        .. (run.Get("required_action")?.Get("submit_tool_outputs")?.List("tool_calls") ?? []).Select(call => new JournalToolCall
+        {
+            CallId = call.Text("id") ?? "",
+            Name = call.Get("function")?.Text("name") ?? "?",
+            Arguments = call.Get("function")?.Text("arguments"),
+        }),
+    ];
+
+    /// <summary>Whether the run still waits for the outputs of these calls.</summary>
+    public static bool WaitsFor(JsonElement run, IEnumerable<JournalToolCall> calls) =>
+        WaitsForTools(run) && Calls(run).Select(c => c.CallId).ToHashSet().SetEquals(calls.Select(c => c.CallId));
 
     /// <summary>Why an <c>incomplete</c> run ends early; null for other runs.</summary>
     public static string? IncompleteReason(JsonElement run) =>

@@ -86,7 +86,7 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
         }
 
         items.Reverse();
-        return ConversationTail.Find(items, isComplete, context.Run.UnpostedInputs, context.Journal.Model);
+        return ConversationTail.Find(items, isComplete, context.Run.UnpostedInputs, context.Calls.Ids, context.Journal.Model);
     }
 
     public override bool IsGone(ApiError error) => ErrorMap.IsGone(error, Id);
@@ -112,6 +112,11 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
         {
             State.Remove(StateNames.LastItem);
         }
+    }
+
+    public override void KeepAsked(JournalRound asked)
+    {
+        // the conversation itself has the calls
     }
 
     private async Task<JsonElement> CreateAsync(CancellationToken cancellationToken)

@@ -4,15 +4,22 @@ using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.OpenAI.Responses;
 
-/// <summary>Finds a batch's messages, and the reply to them, among a conversation's newest items.</summary>
+/// <summary>Finds what a post carried, and the answer to it, among a conversation's newest items.</summary>
 internal static class ConversationTail
 {
     /// <param name="items">The items, oldest first.</param>
     /// <param name="isComplete">Whether these are all items since the last one seen. When that one is gone, only the very end of the conversation counts: "ok" was surely said before.</param>
     /// <param name="inputs">The messages to find; none when the API is known to have them.</param>
+    /// <param name="outputs">The calls whose outputs the post carried. Their ids are unique, so the messages beside them need not be compared.</param>
     /// <param name="model">The model to name in a reply.</param>
-    public static Tail Find(IReadOnlyList<JsonElement> items, bool isComplete, IReadOnlyList<RunInput> inputs, string? model)
+    public static Tail Find(IReadOnlyList<JsonElement> items, bool isComplete, IReadOnlyList<RunInput> inputs, IReadOnlyCollection<string> outputs, string? model)
     {
+        if (outputs.Count > 0)
+        {
+            var places = outputs.Select(id => IndexOf(items, item => IsOutput(item) && item.Text("call_id") == id)).ToList();
+            return places.Contains(-1) ? Tail.Nothing : Behind(items, SkipUsers(items, places.Max() + 1), true, model);
+        }
+
         var wanted = inputs.Select(input => input.Contents.Select(InputParts.Fingerprint).ToList()).ToList();
         var users = items.Select((item, index) => (item, index)).Where(x => IsUserMessage(x.item)).ToList();
         for (var first = 0; first + wanted.Count <= users.Count; first++)
@@ -21,13 +28,26 @@ internal static class ConversationTail
             if ((isComplete || isLast) && wanted.Select((parts, i) => IsSame(users[first + i].item, parts)).All(same => same))
             {
                 var end = wanted.Count == 0 ? users.Count - 1 : first + wanted.Count - 1;
-                var from = end < 0 ? 0 : users[end].index + 1;
-                var to = end + 1 < users.Count ? users[end + 1].index : items.Count;
-                return new Tail(HasInputs: wanted.Count > 0, Reply(items.Skip(from).Take(to - from), model));
+                return Behind(items, end < 0 ? 0 : users[end].index + 1, wanted.Count > 0, model);
             }
         }
 
         return Tail.Nothing;
+    }
+
+    // the answer stands between what was posted and the next user's message: calls that nobody has answered, or else the text behind the last of them
+    private static Tail Behind(IReadOnlyList<JsonElement> items, int from, bool hasInputs, string? model)
+    {
+        var answer = items.Skip(from).TakeWhile(item => !IsUserMessage(item)).ToList();
+        var answered = items.Where(IsOutput).Select(item => item.Text("call_id")).ToHashSet();
+        var calls = answer.Where(ResponseReading.IsCall).Where(item => !answered.Contains(item.Text("call_id"))).Select(ResponseReading.Call).ToList();
+        if (calls.Count > 0)
+        {
+            return new Tail(hasInputs, null, calls);
+        }
+
+        var behindCalls = answer.FindLastIndex(item => ResponseReading.IsCall(item) || IsOutput(item)) + 1;
+        return new Tail(hasInputs, Reply(answer.Skip(behindCalls), model), []);
     }
 
     private static RunCompleted? Reply(IEnumerable<JsonElement> items, string? model)
@@ -36,11 +56,37 @@ internal static class ConversationTail
         return messages.Count == 0 ? null : new() { Text = ReplyParts.Text(messages), Contents = [.. messages.SelectMany(m => m)], Model = model };
     }
 
+    private static int IndexOf(IReadOnlyList<JsonElement> items, Predicate<JsonElement> condition)
+    {
+        for (var i = items.Count - 1; i >= 0; i--)
+        {
+            if (condition(items[i]))
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    // messages that joined the run went with the outputs
+    private static int SkipUsers(IReadOnlyList<JsonElement> items, int from)
+    {
+        while (from < items.Count && IsUserMessage(items[from]))
+        {
+            from++;
+        }
+
+        return from;
+    }
+
     // a part of a reply, left by a response that was cancelled or failed, is none
     private static bool IsFinishedReply(JsonElement item) =>
         item.Text("type") == "message" && item.Text("role") == "assistant" && item.Text("status") is null or "completed";
 
     private static bool IsUserMessage(JsonElement item) => item.Text("type") == "message" && item.Text("role") == "user";
+
+    private static bool IsOutput(JsonElement item) => item.Text("type") == "function_call_output";
 
     private static bool IsSame(JsonElement item, List<string> wanted) => item.List("content").Select(Fingerprint).SequenceEqual(wanted);
 

@@ -27,6 +27,9 @@ internal abstract class History
     /// <summary>Forgets it, so that the next <see cref="OpenAsync"/> begins anew.</summary>
     public abstract string Forget();
 
+    /// <summary>A response of the batch was cancelled after an earlier one had asked for tools: the next attempt goes on from that one.</summary>
+    public abstract void KeepAsked(JournalRound asked);
+
     /// <summary>Notes where the next batch goes on. Stored together with the reply.</summary>
     public abstract void Advance(JsonElement response);
 }
@@ -34,7 +37,8 @@ internal abstract class History
 /// <summary>What was found behind the last item seen.</summary>
 /// <param name="HasInputs">Whether the batch's messages are there.</param>
 /// <param name="Reply">The reply to them, if it is there.</param>
-internal sealed record Tail(bool HasInputs, RunCompleted? Reply)
+/// <param name="Calls">The calls that the model answered them with, if they have no outputs yet.</param>
+internal sealed record Tail(bool HasInputs, RunCompleted? Reply, IReadOnlyList<JournalToolCall> Calls)
 {
-    public static readonly Tail Nothing = new(false, null);
+    public static readonly Tail Nothing = new(false, null, []);
 }

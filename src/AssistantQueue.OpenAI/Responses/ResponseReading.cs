@@ -9,9 +9,13 @@ internal static class ResponseReading
 {
     public static bool IsOver(JsonElement response) => response.Text("status") is not ("queued" or "in_progress");
 
-    /// <summary>The functions that the response asks for, each with its call's id.</summary>
-    public static IReadOnlyList<(string CallId, string Name)> Calls(JsonElement response) =>
-        [.. response.List("output").Where(i => i.Text("type") == "function_call").Select(i => (i.Text("call_id") ?? "", i.Text("name") ?? "?"))];
+    /// <summary>The functions that the response asks for.</summary>
+    public static IReadOnlyList<JournalToolCall> Calls(JsonElement response) => [.. response.List("output").Where(IsCall).Select(Call)];
+
+    public static bool IsCall(JsonElement item) => item.Text("type") == "function_call";
+
+    public static JournalToolCall Call(JsonElement item) =>
+        new() { CallId = item.Text("call_id") ?? "", Name = item.Text("name") ?? "?", Arguments = item.Text("arguments") };
 
     /// <summary>Why an <c>incomplete</c> response ends early; null for other responses.</summary>
     public static string? IncompleteReason(JsonElement response) =>

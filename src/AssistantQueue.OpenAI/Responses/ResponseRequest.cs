@@ -2,18 +2,15 @@ using AssistantQueue.OpenAI.Content;
 
 namespace AssistantQueue.OpenAI.Responses;
 
-/// <summary>Writes the one post that carries a batch.</summary>
+/// <summary>Writes the post that carries a batch, or the outputs of the tools that the model asked for.</summary>
 internal static class ResponseRequest
 {
-    /// <summary>What a call gets for an answer that no tool can give any more.</summary>
-    public const string LostOutput = "This call was interrupted and has no result.";
-
     /// <param name="context">The run.</param>
     /// <param name="history">What the response goes on from.</param>
-    /// <param name="orphans">Calls in the history that have no output.</param>
+    /// <param name="outputs">What to answer to calls that have no output in the history, by their ids.</param>
     /// <param name="stream">Whether the answer is read as a stream.</param>
     /// <exception cref="AssistantBackendException">A content part can't be sent.</exception>
-    public static byte[] Write(RunContext context, History history, IReadOnlyCollection<string> orphans, bool stream) => Json.Object(json =>
+    public static byte[] Write(RunContext context, History history, IReadOnlyList<KeyValuePair<string, string>> outputs, bool stream) => Json.Object(json =>
     {
         json.WriteString("model", context.Journal.Model);
         history.WriteTo(json);
@@ -23,17 +20,28 @@ internal static class ResponseRequest
         }
 
         var inputs = context.Run.UnpostedInputs;
-        if (inputs.Count + orphans.Count > 0)
+        if (inputs.Count + outputs.Count > 0)
         {
             json.WriteStartArray("input");
-            foreach (var call in orphans)
+            foreach (var (call, output) in outputs)
             {
-                InputParts.WriteOutput(json, call, LostOutput);
+                InputParts.WriteOutput(json, call, output);
             }
 
             foreach (var input in inputs)
             {
                 InputParts.WriteMessage(json, input);
+            }
+
+            json.WriteEndArray();
+        }
+
+        if (context.Run.Tools.Functions is { Count: > 0 } functions)
+        {
+            json.WriteStartArray("tools");
+            foreach (var function in functions)
+            {
+                ToolParts.WriteTool(json, function);
             }
 
             json.WriteEndArray();

@@ -19,6 +19,11 @@ internal sealed class ResponsesBackend(ResponsesApi api, bool hasConversations) 
             return;
         }
 
+        if (round.Calls.Count > 0)
+        {
+            throw context.Failure(BackendErrorKind.Transient, "Tools are being called and nothing runs at the API; the next attempt goes on with their outputs.");
+        }
+
         if (!context.Journal.IsAdoptable || round.RunId is not { } id)
         {
             throw context.Failure(BackendErrorKind.Transient, "Only a background response whose id is known can be cancelled; the next attempt looks what became of it.");
@@ -27,25 +32,38 @@ internal sealed class ResponsesBackend(ResponsesApi api, bool hasConversations) 
         try
         {
             var ended = await EndAsync(context, id, cancellationToken);
-            if (ended.Text("status") == "completed")
+            if (ended.Text("status") is "completed" or "incomplete")
             {
                 throw context.Failure(BackendErrorKind.Transient, $"Response {id} completed before it could be cancelled; the next attempt takes its reply.");
             }
 
             Log.RunCancelled(context.Logger, context.ThreadId, id);
-            if ((await HistoryOf(context).LookAsync(cancellationToken)).HasInputs)
-            {
-                // what a cancelled response leaves in the conversation isn't posted again
-                context.Journal.PostedThrough = context.LastSequence;
-            }
+            await GiveUpAsync(context, round, cancellationToken);
         }
         catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, id))
         {
             Log.RunGone(context.Logger, context.ThreadId, id);
+            await GiveUpAsync(context, round, cancellationToken);
         }
         catch (ApiCallException exception)
         {
             throw context.Failure(exception.Error, exception);
+        }
+    }
+
+    // the next attempt posts what the API doesn't have, and nothing else: neither the messages nor the outputs that a cancelled response leaves
+    private async Task GiveUpAsync(RunContext context, JournalRound round, CancellationToken cancellationToken)
+    {
+        var history = HistoryOf(context);
+        if ((await history.LookAsync(cancellationToken)).HasInputs)
+        {
+            context.Taken(round);
+            context.Calls.Settled();
+        }
+        else if (context.Calls.Asked is { } asked)
+        {
+            history.KeepAsked(asked);
+            context.Calls.OweAsked();
         }
     }
 

@@ -8,7 +8,7 @@ namespace AssistantQueue.OpenAI.Responses;
 /// <summary>Takes one batch to its reply over the Responses API: goes on where the journal ends, looks before it posts again, posts once.</summary>
 internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History history)
 {
-    private const int MaxOrphans = 20;
+    private const int MaxRepairs = 20;
     private const int MaxResumes = 3;
     private bool _hasPosted;
 
@@ -37,14 +37,14 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         }
     }
 
-    // one way through: follow what has an id, else look for what may have been posted, else post
+    // one way through: follow what has an id, else look for what may have been posted, else post, with the outputs of the tools that were asked for
     private async Task<RunCompleted?> StepAsync(CancellationToken cancellationToken)
     {
-        if (Journal.LastRound is { RunId: { } id } round)
+        if (Journal.LastRound is { RunId: { } id, Calls.Count: 0 } round)
         {
             if (await FollowAsync(id, cancellationToken) is { } ended)
             {
-                return await ConcludeAsync(ended, cancellationToken);
+                return await ConcludeAsync(round, ended, cancellationToken);
             }
 
             // a response that was not made in the background ends with its connection, or it goes on unseen
@@ -58,11 +58,11 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 
         if (await FindAsync(cancellationToken) is { } found)
         {
-            return found;
+            return found.Reply;
         }
 
         return await PostAsync(cancellationToken) is { } answer && ResponseReading.IsOver(answer)
-            ? await ConcludeAsync(answer, cancellationToken)
+            ? await ConcludeAsync(Journal.LastRound!, answer, cancellationToken)
             : null;
     }
 
@@ -89,11 +89,11 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         }
     }
 
-    // an earlier attempt may have left the messages in the conversation; a post of unknown outcome may still be at work
-    private async Task<RunCompleted?> FindAsync(CancellationToken cancellationToken)
+    // an earlier attempt may have left the post in the conversation; a post of unknown outcome may still be at work
+    private async Task<Tail?> FindAsync(CancellationToken cancellationToken)
     {
-        var unknown = Journal.LastRound;
-        if (!history.CanBeLookedAt)
+        var unknown = Journal.LastRound is { RunId: null, Calls.Count: 0 } last ? last : null;
+        if (!history.CanBeLookedAt || (_hasPosted && unknown is null))
         {
             return null;
         }
@@ -101,17 +101,29 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         for (var look = 0; ; look++)
         {
             var tail = await history.LookAsync(cancellationToken);
-            if (tail.Reply is { } reply)
+            if (tail.Reply is not null)
             {
                 Log.PostFound(context.Logger, context.ThreadId, context.Run.BatchId);
                 context.Ended();
-                return reply;
+                return tail;
             }
 
-            if (tail.HasInputs && Journal.PostedThrough < context.LastSequence)
+            if (tail.HasInputs)
             {
                 Log.PostFound(context.Logger, context.ThreadId, context.Run.BatchId);
-                Journal.PostedThrough = context.LastSequence;
+                Settle(unknown);
+            }
+
+            if (tail.Calls.Count > 0)
+            {
+                var round = unknown ?? new JournalRound { PostingAt = context.Time.GetUtcNow(), Through = context.LastSequence };
+                Ask(round, tail.Calls);
+                if (unknown is null)
+                {
+                    Journal.Rounds.Add(round);
+                }
+
+                return tail;
             }
 
             if (unknown is null)
@@ -133,13 +145,14 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 
     private async Task<JsonElement?> PostAsync(CancellationToken cancellationToken)
     {
-        var orphans = new List<string>();
-        while (true)
+        var outputs = await OutputsAsync(cancellationToken);
+        for (var repairs = 0; ; repairs++)
         {
             Journal.Model ??= context.Options.Model;
             var stream = context.Options.Stream || !context.Options.Background;
-            var body = ResponseRequest.Write(context, history, orphans, stream);
-            var isAgain = Journal.IsOutcomeUnknown && context.Run.UnpostedInputs.Count > 0;
+            var owed = context.Calls.Owed;
+            var body = ResponseRequest.Write(context, history, [.. owed.Where(o => outputs.All(own => own.Key != o.Key)), .. outputs], stream);
+            var isAgain = Journal.LastRound is { RunId: null, Calls.Count: 0 } && context.Run.UnpostedInputs.Count + outputs.Count + owed.Count > 0;
             var round = await context.BeginRoundAsync(await history.LastItemAsync(cancellationToken), cancellationToken);
             try
             {
@@ -152,10 +165,10 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             {
                 isAgain = false;
                 context.Refused(round);
-                if (ErrorMap.CallWithoutOutput(exception.Error) is { } call && orphans.Count < MaxOrphans && !orphans.Contains(call))
+                if (ErrorMap.CallWithoutOutput(exception.Error) is { } call && repairs < MaxRepairs && !context.Calls.Ids.Contains(call))
                 {
                     Log.CallRepaired(context.Logger, context.ThreadId, call);
-                    orphans.Add(call);
+                    context.Calls.Owe(call, null);
                     continue;
                 }
 
@@ -168,11 +181,39 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         }
     }
 
+    // messages that wait for the next tool round join right before it is posted
+    private async Task<IReadOnlyList<KeyValuePair<string, string>>> OutputsAsync(CancellationToken cancellationToken)
+    {
+        if (context.Calls.Asked is null)
+        {
+            return [];
+        }
+
+        try
+        {
+            var outputs = await context.OutputsAsync(cancellationToken);
+            await context.Run.JoinWaitingAsync(cancellationToken);
+            return [.. outputs.Select(o => new KeyValuePair<string, string>(o.CallId, o.Output))];
+        }
+        catch (AssistantBackendException)
+        {
+            // the model asked too often; the next batch answers its calls in their place
+            context.Ended();
+            throw;
+        }
+    }
+
     private async Task<JsonElement> TakeIdAsync(JournalRound round, JsonElement response, CancellationToken cancellationToken)
     {
         var id = response.Text("id") ?? throw ApiCallException.Garbage(200, "names no response");
         _hasPosted = true;
         round.RunId = id;
+        foreach (var given in Journal.Rounds.Where(r => r is { RunId: null, Calls.Count: 0 }).ToList())
+        {
+            // an earlier post that was looked for and not found: this one takes its place
+            Journal.Rounds.Remove(given);
+        }
+
         Journal.IsAdoptable = context.Options.Background;
         Log.RunPosted(context.Logger, context.ThreadId, id, context.Run.BatchId);
         // not: the run's token
@@ -211,7 +252,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
                         case "" when ResponseReading.IsOver(data):
                             return data;
                         case "error":
-                            throw await FailAsync(ApiError.From(data.Get("error") ?? data), cancellationToken);
+                            throw await FailAsync(round, ApiError.From(data.Get("error") ?? data), cancellationToken);
                     }
                 }
             }
@@ -231,35 +272,71 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         return null;
     }
 
-    private async Task<RunCompleted> ConcludeAsync(JsonElement response, CancellationToken cancellationToken)
+    // null: the response asks for tools, and their outputs are to be posted next
+    private async Task<RunCompleted?> ConcludeAsync(JournalRound round, JsonElement response, CancellationToken cancellationToken)
     {
         if (ResponseReading.Error(response) is { } error)
         {
-            throw await FailAsync(error, cancellationToken);
+            throw await FailAsync(round, error, cancellationToken);
         }
 
         if (ResponseReading.Calls(response) is { Count: > 0 } calls)
         {
-            var names = string.Join(", ", calls.Select(c => c.Name));
-            Log.ToolsUnanswered(context.Logger, context.ThreadId, response.Text("id") ?? "", names);
-            context.Ended();
-            throw context.Failure(BackendErrorKind.Permanent, $"The model asked for tools that the queue doesn't have: {names}. The conversation goes on without their results.");
+            if (!context.HasAnyTool(calls))
+            {
+                var names = string.Join(", ", calls.Select(c => c.Name));
+                Log.ToolsUnanswered(context.Logger, context.ThreadId, response.Text("id") ?? "", names);
+                context.Ended();
+                throw context.Failure(BackendErrorKind.Permanent, $"The model asked for tools that the queue doesn't have: {names}. The conversation goes on without their results.");
+            }
+
+            RunUsage.Add(Journal, response);
+            Ask(round, calls);
+            return null;
         }
 
         context.Ended();
         history.Advance(response);
-        return ResponseReading.Reply(response);
+        var reply = ResponseReading.Reply(response);
+        return reply with { Usage = RunUsage.Total(Journal, reply.Usage) };
     }
 
-    // a failed response may have left the messages in the conversation; a retry must not post them again
-    private async Task<AssistantBackendException> FailAsync(ApiError error, CancellationToken cancellationToken)
+    // what the round carried is in the history, and its answer is calls
+    private void Ask(JournalRound round, IEnumerable<JournalToolCall> calls)
+    {
+        context.Taken(round);
+        context.Calls.OwedSettled();
+        foreach (var call in calls)
+        {
+            round.Calls.Add(call);
+        }
+    }
+
+    private void Settle(JournalRound? round)
+    {
+        context.Taken(round ?? new JournalRound());
+        context.Calls.Settled();
+    }
+
+    // a failed response may have left in the conversation what was posted; a retry must not post it again
+    private async Task<AssistantBackendException> FailAsync(JournalRound round, ApiError error, CancellationToken cancellationToken)
     {
         if ((await history.LookAsync(cancellationToken)).HasInputs)
         {
-            Journal.PostedThrough = context.LastSequence;
+            Settle(round);
+            context.Ended();
+        }
+        else if (context.Calls.Asked is null || ErrorMap.Classify(error) == BackendErrorKind.Permanent)
+        {
+            context.Ended();
+        }
+        else
+        {
+            // the retry hands the same outputs in again; no tool is called twice for it
+            Journal.Rounds.Remove(round);
+            Journal.IsAdoptable = false;
         }
 
-        context.Ended();
         return context.Failure(error);
     }
 
@@ -272,6 +349,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         }
 
         Log.ConversationGone(context.Logger, context.ThreadId, history.Forget());
+        context.Calls.Settled();
         context.Ended();
         Journal.PostedThrough = 0;
         await context.Run.SaveAsync(cancellationToken);

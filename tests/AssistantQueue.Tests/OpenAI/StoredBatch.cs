@@ -1,12 +1,17 @@
 using System.Text.Json;
+using AssistantQueue.Diagnostics;
+using AssistantQueue.Run;
 using AssistantQueue.Store;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>What the queue keeps of one batch and its thread between owners: nothing else passes from one to the next.</summary>
 internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIContent[]> messages)
 {
+    private readonly List<AIContent[]> _messages = [.. messages];
     private long _fence;
 
     public StoredBatch(string threadId, params string[] texts)
@@ -38,6 +43,15 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
     /// <summary>Gets what the worker's check of the lease does.</summary>
     public Action? ThrowIfNotOwned { get; init; }
 
+    /// <summary>Gets the queue's tools; null when it has none.</summary>
+    public TestTools? Tools { get; init; }
+
+    /// <summary>Gets what was decided about calls that wait for approval, by their ids.</summary>
+    public Dictionary<string, ToolDecision> Decisions { get; } = [];
+
+    /// <summary>Gets the messages that join at the next tool round.</summary>
+    public List<string> Joining { get; } = [];
+
     public RunJournal StoredJournal => JsonSerializer.Deserialize(Journal!, StoreJson.Journal)!;
 
     /// <summary>The batch as the next owner gets it.</summary>
@@ -51,7 +65,9 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
             BatchId = BatchId,
             Fence = ++_fence,
             Combine = Combine,
-            Messages = [.. messages.Select(contents => new BatchMessage { Sequence = ++sequence, MessageId = $"m{sequence}", Contents = contents, Metadata = Metadata })],
+            Messages = [.. _messages.Select(contents => Message(++sequence, contents))],
+            Tools = Tools is null ? new BatchRun((_, _) => Task.CompletedTask) { ThreadId = "", BatchId = "", Fence = 0, Messages = [] }.Tools : ToolsOf(Tools),
+            Join = (run, _) => Task.FromResult(Join(run)),
             Conversation = new ConversationState(Conversation),
             Journal = Journal is null ? new RunJournal { Instructions = Instructions } : StoredJournal,
         };
@@ -59,6 +75,18 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
 
     /// <summary>What the worker stores together with the reply.</summary>
     public void Complete(BatchRun run) => Take(run);
+
+    /// <summary>A newer message interrupts the batch, as the worker does it: the run is cancelled at the API, then the message joins.</summary>
+    public async Task InterruptAsync(IAssistantBackend backend, string text, CancellationToken cancellationToken)
+    {
+        var run = NextOwner();
+        await backend.CancelAsync(run, cancellationToken);
+        run.Journal.BeginNextAttempt();
+        run.Journal.Interruptions++;
+        Take(run);
+        Journal = JsonSerializer.Serialize(run.Journal, StoreJson.Journal);
+        _messages.Add([new TextContent(text)]);
+    }
 
     /// <summary>What the worker stores after a failed attempt.</summary>
     public void Retry(BatchRun run, AssistantBackendException failure)
@@ -70,6 +98,33 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
 
         Take(run);
         Journal = JsonSerializer.Serialize(run.Journal, StoreJson.Journal);
+    }
+
+    private BatchMessage Message(long sequence, AIContent[] contents) =>
+        new() { Sequence = sequence, MessageId = $"m{sequence}", Contents = contents, Metadata = Metadata };
+
+    private IReadOnlyList<BatchMessage> Join(BatchRun run)
+    {
+        var sequence = run.Messages[^1].Sequence;
+        var contents = Joining.Select(text => new AIContent[] { new TextContent(text) }).ToList();
+        Joining.Clear();
+        _messages.AddRange(contents);
+        return [.. contents.Select(c => Message(++sequence, c))];
+    }
+
+    // the queue's own; on the real clock, because each call's time limit would be over at once on the hurried one
+    private RunTools ToolsOf(TestTools tools)
+    {
+        var scopes = new ServiceCollection().BuildServiceProvider().GetRequiredService<IServiceScopeFactory>();
+        return new RunTools(
+            new ToolSet("", tools.Functions),
+            new ToolCaller(scopes, TimeProvider.System, NullLogger.Instance),
+            () => tools.Options,
+            Decisions,
+            _ => ValueTask.CompletedTask,
+            new QueueMetrics(""),
+            TimeProvider.System,
+            NullLogger.Instance);
     }
 
     private Task SaveAsync(BatchRun run, CancellationToken cancellationToken)

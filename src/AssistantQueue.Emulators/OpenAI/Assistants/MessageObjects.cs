@@ -47,6 +47,22 @@ internal static class MessageObjects
         ["text"] = new JsonObject { ["value"] = text, ["annotations"] = new JsonArray() },
     };
 
+    /// <summary>A text that ends with the mark of a file that it cites.</summary>
+    public static JsonObject CitingPart(string text, string file)
+    {
+        const string Mark = "【0†source】";
+        var part = TextPart(text + Mark);
+        part["text"]!["annotations"] = new JsonArray(new JsonObject
+        {
+            ["type"] = "file_citation",
+            ["text"] = Mark,
+            ["file_citation"] = new JsonObject { ["file_id"] = file },
+            ["start_index"] = text.Length,
+            ["end_index"] = text.Length + Mark.Length,
+        });
+        return part;
+    }
+
     /// <summary>The users' messages among these, as the ledger keeps them.</summary>
     public static IEnumerable<LedgerMessage> ForLedger(IEnumerable<JsonObject> messages, string threadId, LedgerRun? run) => messages
         .Where(m => m.Text("role") == "user")

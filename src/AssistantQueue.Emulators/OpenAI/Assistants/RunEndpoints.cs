@@ -123,7 +123,7 @@ internal sealed class RunEndpoints(EmulatorCore core)
         ["incomplete_details"] = null,
         ["model"] = body.Text("model") ?? (core.Options.Models.Count > 0 ? core.Options.Models[0] : "gpt-4o"),
         ["instructions"] = string.Join("\n", new[] { body.Text("instructions"), body.Text("additional_instructions") }.Where(i => !string.IsNullOrEmpty(i))),
-        ["tools"] = body.Copy("tools") ?? new JsonArray(),
+        ["tools"] = body.Copy("tools") ?? AssistantEndpoints.Tools(core),
         ["metadata"] = body.Copy("metadata") ?? new JsonObject(),
         ["usage"] = null,
         ["temperature"] = body.Copy("temperature") ?? 1.0,

@@ -184,7 +184,7 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
 
         Change(() =>
         {
-            message!["content"] = new JsonArray(MessageObjects.TextPart(text));
+            message!["content"] = new JsonArray(answer.Cited is { } file && !cut ? MessageObjects.CitingPart(text, file) : MessageObjects.TextPart(text));
             message["status"] = cut ? "incomplete" : "completed";
             message[cut ? "incomplete_at" : "completed_at"] = core.Seconds;
             message["incomplete_details"] = cut ? new JsonObject { ["reason"] = "max_tokens" } : null;

@@ -25,6 +25,7 @@ internal sealed class RequestPipeline
         threads.MapTo(routes);
         new MessageEndpoints(core).MapTo(routes);
         new RunStepEndpoints(core).MapTo(routes);
+        new AssistantEndpoints(core).MapTo(routes);
         responses.MapTo(routes);
         new ConversationEndpoints(core).MapTo(routes);
         new ConversationItemEndpoints(core).MapTo(routes);
@@ -52,7 +53,7 @@ internal sealed class RequestPipeline
         var raw = Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
 
         // Azure's dated Assistants: …/openai/threads?api-version=…
-        var dated = segments is ["openai", "threads", ..] && http.Request.Query.ContainsKey("api-version");
+        var dated = segments is ["openai", "threads" or "assistants", ..] && http.Request.Query.ContainsKey("api-version");
         var azure = dated || segments is ["openai", "v1", ..];
         var path = dated ? segments[1..] : azure ? segments[2..] : segments is ["v1", ..] ? segments[1..] : null;
         var arguments = new Dictionary<string, string>();
@@ -136,7 +137,7 @@ internal sealed class RequestPipeline
     private bool IsThere(string[] path, bool azure) => path switch
     {
         ["conversations", ..] => azure ? core.Options.AzureHasConversations : core.Options.HasConversations,
-        ["threads", ..] => core.Options.HasAssistants,
+        ["threads" or "assistants", ..] => core.Options.HasAssistants,
         _ => true,
     };
 
@@ -154,7 +155,7 @@ internal sealed class RequestPipeline
             throw azure ? ApiException.WrongAzureKey() : ApiException.WrongKey(key);
         }
 
-        if (path is ["threads", ..] && core.Options.HasAssistants && http.Request.Headers["OpenAI-Beta"].ToString() != "assistants=v2")
+        if (path is ["threads" or "assistants", ..] && core.Options.HasAssistants && http.Request.Headers["OpenAI-Beta"].ToString() != "assistants=v2")
         {
             throw ApiException.NoBeta();
         }

@@ -6,10 +6,12 @@ namespace AssistantQueue.Emulators;
 
 /// <summary>The model: says which messages it got together, so that a person sees what was batched. Pure.</summary>
 /// <remarks>
-/// Lines of a user's message that steer it: <c>/tool name {json}</c> calls a function that was offered, <c>/slow 2.5</c> thinks
+/// Lines of a user's message that steer it: <c>/tool name {json}</c> calls a function that was offered, <c>/then name {json}</c> calls
+/// one in a round of its own after the calls before, <c>/cite file-1</c> cites a file, <c>/slow 2.5</c> thinks
 /// that many seconds, <c>/long 200</c> answers with that many more words, <c>/fail</c> or <c>/fail rate_limit_exceeded</c> ends as
 /// failed, <c>/refuse</c> is a content error (Responses: 400 <c>invalid_prompt</c>; Assistants: a failed run), <c>/incomplete</c>
-/// stops early. They count in the messages of the present request; when it has none, in all that aren't answered yet.
+/// stops early. They count in the messages of the present request; when it has none, in all that aren't answered yet. Calls count in
+/// all that aren't answered yet.
 /// </remarks>
 internal static class EchoModel
 {
@@ -35,11 +37,12 @@ internal static class EchoModel
 
         var outputs = open.Where(t => t.Kind == TurnKind.Output).ToArray();
         var made = open.Count(t => t.Kind == TurnKind.Call);
-        var wanted = Wanted(lines).ToArray();
-        var calls = wanted.Where(c => prompt.Tools.Contains(c.Name)).Skip(made).ToArray();
+        var wanted = prompt.Commands ? Wanted(Lines(batch)).ToArray() : [];
+        var calls = wanted.Where(c => prompt.Tools.Contains(c.Call.Name)).Skip(made).ToArray();
         if (calls.Length > 0)
         {
-            return new("", prompt.ParallelCalls ? calls : calls[..1], latency);
+            var together = prompt.ParallelCalls ? calls.TakeWhile((c, i) => i == 0 || !c.BeginsRound) : calls.Take(1);
+            return new("", [.. together.Select(c => c.Call)], latency);
         }
 
         var text = new StringBuilder(Said(batch));
@@ -49,7 +52,7 @@ internal static class EchoModel
             text.Append(CultureInfo.InvariantCulture, $" {name} returned “{Short(output.Text)}”.");
         }
 
-        foreach (var call in wanted.Where(c => !prompt.Tools.Contains(c.Name)))
+        foreach (var (call, _) in wanted.Where(c => !prompt.Tools.Contains(c.Call.Name)))
         {
             text.Append(CultureInfo.InvariantCulture, $" I have no tool “{call.Name}”.");
         }
@@ -73,7 +76,7 @@ internal static class EchoModel
             }
         }
 
-        return new(text.ToString(), [], latency, Incomplete: Command(lines, "/incomplete") is not null);
+        return new(text.ToString(), [], latency, Incomplete: Command(lines, "/incomplete") is not null, Cited: Command(lines, "/cite") is { Length: > 0 } file ? file : null);
     }
 
     /// <summary>About four characters a token.</summary>
@@ -108,18 +111,24 @@ internal static class EchoModel
     private static string[] CommandLines(Turn[] batch)
     {
         var meant = batch.Any(t => t.Fresh) ? batch.Where(t => t.Fresh) : batch;
-        return [.. meant.SelectMany(t => t.Text.Split('\n', StringSplitOptions.TrimEntries)).Where(l => l.StartsWith('/'))];
+        return Lines(meant);
     }
+
+    private static string[] Lines(IEnumerable<Turn> turns) => [.. turns.SelectMany(t => t.Text.Split('\n', StringSplitOptions.TrimEntries)).Where(l => l.StartsWith('/'))];
 
     private static string? Command(string[] lines, string name) =>
         lines.FirstOrDefault(l => l == name || l.StartsWith(name + " ", StringComparison.Ordinal)) is { } line ? line[name.Length..].Trim() : null;
 
-    private static IEnumerable<WantedCall> Wanted(string[] lines)
+    private static IEnumerable<(WantedCall Call, bool BeginsRound)> Wanted(string[] lines)
     {
-        foreach (var line in lines.Where(l => l.StartsWith("/tool ", StringComparison.Ordinal)))
+        foreach (var line in lines)
         {
-            var parts = line[6..].Split(' ', 2, StringSplitOptions.TrimEntries);
-            yield return new(parts[0], parts.Length > 1 && IsObject(parts[1]) ? parts[1] : "{}");
+            var begins = line.StartsWith("/then ", StringComparison.Ordinal);
+            if (begins || line.StartsWith("/tool ", StringComparison.Ordinal))
+            {
+                var parts = line[6..].Split(' ', 2, StringSplitOptions.TrimEntries);
+                yield return (new(parts[0], parts.Length > 1 && IsObject(parts[1]) ? parts[1] : "{}"), begins);
+            }
         }
     }
 

@@ -28,4 +28,4 @@ internal sealed record Prompt(IReadOnlyList<Turn> Turns, string? Instructions, I
 internal sealed record WantedCall(string Name, string Arguments);
 
 /// <summary>What the model answers: calls, or a text; and how it wants to misbehave.</summary>
-internal sealed record ModelAnswer(string Text, IReadOnlyList<WantedCall> Calls, TimeSpan? Latency = null, string? FailCode = null, bool Refused = false, bool Incomplete = false);
+internal sealed record ModelAnswer(string Text, IReadOnlyList<WantedCall> Calls, TimeSpan? Latency = null, string? FailCode = null, bool Refused = false, bool Incomplete = false, string? Cited = null);

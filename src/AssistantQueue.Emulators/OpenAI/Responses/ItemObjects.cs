@@ -15,13 +15,13 @@ internal static class ItemObjects
         _ => [Message(new JsonObject { ["role"] = "user", ["content"] = input.GetValue<string>() })],
     };
 
-    public static JsonObject ModelMessage(string text, string status) => new()
+    public static JsonObject ModelMessage(string text, string status, string? cited = null) => new()
     {
         ["id"] = Wire.NewId("msg_"),
         ["type"] = "message",
         ["status"] = status,
         ["role"] = "assistant",
-        ["content"] = status == "in_progress" ? new JsonArray() : new JsonArray(OutputText(text)),
+        ["content"] = status == "in_progress" ? new JsonArray() : new JsonArray(OutputText(text, cited)),
     };
 
     public static JsonObject ModelCall(WantedCall call) => new()
@@ -34,11 +34,11 @@ internal static class ItemObjects
         ["name"] = call.Name,
     };
 
-    public static JsonObject OutputText(string text) => new()
+    public static JsonObject OutputText(string text, string? cited = null) => new()
     {
         ["type"] = "output_text",
         ["text"] = text,
-        ["annotations"] = new JsonArray(),
+        ["annotations"] = cited is null ? [] : new JsonArray(new JsonObject { ["type"] = "file_citation", ["file_id"] = cited, ["index"] = text.Length, ["filename"] = cited + ".txt" }),
         ["logprobs"] = new JsonArray(),
     };
 

@@ -25,8 +25,13 @@ internal static class ResponseEvents
     public static void MessageEnds(EventLog events, JsonObject item, int index)
     {
         var text = LedgerLines.TextOf(item);
+        foreach (var (annotation, at) in item["content"]![0].List("annotations")!.Select((a, i) => (a!, i)))
+        {
+            events.AddNumbered("response.output_text.annotation.added", Of(item, index, new() { ["content_index"] = 0, ["annotation_index"] = at, ["annotation"] = annotation.DeepClone() }));
+        }
+
         events.AddNumbered("response.output_text.done", Of(item, index, new() { ["content_index"] = 0, ["text"] = text, ["logprobs"] = new JsonArray() }));
-        events.AddNumbered("response.content_part.done", Of(item, index, new() { ["content_index"] = 0, ["part"] = ItemObjects.OutputText(text) }));
+        events.AddNumbered("response.content_part.done", Of(item, index, new() { ["content_index"] = 0, ["part"] = item["content"]![0]!.DeepClone() }));
         events.AddNumbered("response.output_item.done", new() { ["output_index"] = index, ["item"] = item.DeepClone() });
     }
 
@@ -37,7 +42,11 @@ internal static class ResponseEvents
         begun["arguments"] = "";
         var arguments = item.Text("arguments")!;
         events.AddNumbered("response.output_item.added", new() { ["output_index"] = index, ["item"] = begun });
-        events.AddNumbered("response.function_call_arguments.delta", Of(item, index, new() { ["delta"] = arguments }));
+        foreach (var piece in EchoModel.Pieces(arguments))
+        {
+            events.AddNumbered("response.function_call_arguments.delta", Of(item, index, new() { ["delta"] = piece }));
+        }
+
         events.AddNumbered("response.function_call_arguments.done", Of(item, index, new() { ["name"] = item.Text("name"), ["arguments"] = arguments }));
         events.AddNumbered("response.output_item.done", new() { ["output_index"] = index, ["item"] = item.DeepClone() });
     }

@@ -231,7 +231,7 @@ internal sealed class ResponseWork : IDisposable
         Change(() =>
         {
             output.Clear();
-            output.Add(Said(item, text, cut ? "incomplete" : "completed"));
+            output.Add(Said(item, text, cut ? "incomplete" : "completed", cut ? null : answer.Cited));
             if (Events is not null)
             {
                 ResponseEvents.MessageEnds(Events, output[0], 0);
@@ -241,9 +241,9 @@ internal sealed class ResponseWork : IDisposable
         });
     }
 
-    private static JsonObject Said(JsonObject item, string text, string status)
+    private static JsonObject Said(JsonObject item, string text, string status, string? cited = null)
     {
-        var said = ItemObjects.ModelMessage(text, status);
+        var said = ItemObjects.ModelMessage(text, status, cited);
         said["id"] = item.Text("id");
         return said;
     }

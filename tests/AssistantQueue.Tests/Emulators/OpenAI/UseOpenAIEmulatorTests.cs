@@ -68,7 +68,7 @@ public sealed class UseOpenAIEmulatorTests
     public async Task Host_WithBothEmulators_AnswersABurstWithOneRun()
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Services.AddAssistantMessageQueue(o => o.MessageDelay = TimeSpan.FromMilliseconds(200)).UseEmbeddedRedis().UseOpenAIEmulator();
+        builder.Services.AddAssistantMessageQueue(o => o.MessageDelay = TimeSpan.FromSeconds(30)).UseEmbeddedRedis().UseOpenAIEmulator();
         using var host = builder.Build();
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await host.StartAsync(timeout.Token);
@@ -76,7 +76,7 @@ public sealed class UseOpenAIEmulatorTests
 
         await queue.AddMessageToThreadAsync("t1", "hi", cancellationToken: timeout.Token);
         await queue.AddMessageToThreadAsync("t1", "one question", cancellationToken: timeout.Token);
-        var last = await queue.AddMessageToThreadAsync("t1", "is my order late?", cancellationToken: timeout.Token);
+        var last = await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t1", Text = "is my order late?", Flush = true }, timeout.Token);
         var reply = await queue.WaitForReplyAsync(last, timeout.Token);
 
         Assert.Equal("You wrote 3 messages: “hi”, “one question” and “is my order late?”.", reply.Text);

@@ -18,7 +18,7 @@ public class ConversationTailTests
 
     [Fact]
     public void Find_MessagesWithoutReply_AreFoundWithoutOne() =>
-        Assert.Equal(new Tail(true, null), Find([User("hi")], isComplete: true, "hi"));
+        Assert.Equal((true, null), Short(Find([User("hi")], isComplete: true, "hi")));
 
     [Fact]
     public void Find_OnlyAPartOfTheMessages_IsNothing() =>
@@ -41,7 +41,7 @@ public class ConversationTailTests
 
     [Fact]
     public void Find_UnfinishedReply_IsNone() =>
-        Assert.Equal(new Tail(true, null), Find([User("hi"), Assistant("hel", "incomplete")], isComplete: true, "hi"));
+        Assert.Equal((true, null), Short(Find([User("hi"), Assistant("hel", "incomplete")], isComplete: true, "hi")));
 
     [Fact]
     public void Find_MessagesKnownToBeThere_LooksForTheReplyOnly() =>
@@ -53,11 +53,49 @@ public class ConversationTailTests
         var items = new[] { JsonElement.Parse("""{"type":"message","role":"user","content":[{"type":"input_text","text":"look"},{"type":"input_image","image_url":"https://cdn/rewritten.png"}]}""") };
         var input = new RunInput([new TextContent("look"), new UriContent("https://example.org/a.png", "image/png")], new Dictionary<string, string>());
 
-        Assert.True(ConversationTail.Find(items, true, [input], "m").HasInputs);
+        Assert.True(ConversationTail.Find(items, true, [input], [], "m").HasInputs);
     }
 
+    [Fact]
+    public void Find_AnswerIsCalls_AreThoseWithoutOutput()
+    {
+        var tail = Find([User("hi"), Call("c1"), Output("c1"), Call("c2"), Call("c3")], isComplete: true, "hi");
+
+        Assert.True(tail.HasInputs);
+        Assert.Null(tail.Reply);
+        Assert.Equal(["c2", "c3"], tail.Calls.Select(c => c.CallId));
+    }
+
+    [Fact]
+    public void Find_TextBesideAnsweredCalls_IsNoReply() =>
+        Assert.Equal((true, null), Short(Find([User("hi"), Assistant("I'll look it up"), Call("c1"), Output("c1")], isComplete: true, "hi")));
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Find_OutputsThere_FindsWhatIsBehindThemAndTheMessagesThatJoined(bool isComplete)
+    {
+        var items = new[] { User("hi"), Assistant("I'll look it up"), Call("c1"), Output("c1"), User("joined"), Assistant("here"), User("later"), Assistant("no") };
+
+        var tail = ConversationTail.Find(items, isComplete, [], ["c1"], "m");
+
+        Assert.Equal((true, "here"), Short(tail));
+    }
+
+    [Fact]
+    public void Find_OneOutputMissing_IsNothing() =>
+        Assert.Equal(Tail.Nothing, ConversationTail.Find([User("hi"), Call("c1"), Call("c2"), Output("c1")], true, [], ["c1", "c2"], "m"));
+
     private static Tail Find(JsonElement[] items, bool isComplete, params string[] texts) =>
-        ConversationTail.Find(items, isComplete, [.. texts.Select(t => new RunInput([new TextContent(t)], new Dictionary<string, string>()))], "m");
+        ConversationTail.Find(items, isComplete, [.. texts.Select(t => new RunInput([new TextContent(t)], new Dictionary<string, string>()))], [], "m");
+
+    private static (bool, string?) Short(Tail tail) => (tail.HasInputs, tail.Reply?.Text);
+
+    private static JsonElement Call(string id) =>
+        JsonElement.Parse($$"""{"type":"function_call","status":"completed","call_id":"{{id}}","name":"look","arguments":"{}"}""");
+
+    private static JsonElement Output(string id) =>
+        JsonElement.Parse($$"""{"type":"function_call_output","call_id":"{{id}}","output":"done"}""");
 
     private static JsonElement User(string text) =>
         JsonElement.Parse($$"""{"type":"message","role":"user","content":[{"type":"input_text","text":"{{text}}"}]}""");

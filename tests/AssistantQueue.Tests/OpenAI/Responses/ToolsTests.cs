@@ -1,0 +1,402 @@
+using System.Text.Json;
+using AssistantQueue.Emulators;
+using AssistantQueue.Store;
+using Microsoft.Extensions.AI;
+
+namespace AssistantQueue.Tests.OpenAIBackends.Responses;
+
+/// <summary>Tools over Responses: offered, called, answered in rounds; joined by new messages, interrupted, retried, and a conversation that is never left poisoned.</summary>
+public class ToolsTests : BackendTest
+{
+    public static TheoryData<bool> ConversationAndChain { get; } = new(true, false);
+
+    protected override void Configure(OpenAIOptions options) => options.Model = "gpt-test";
+
+    [Fact]
+    public async Task Run_WithTools_OffersThemWithTheirSchema()
+    {
+        await CompleteAsync(NewBackend(), new StoredBatch("t", "hi") { Tools = new TestTools().Add("look") });
+
+        var tool = Bodies().Single().GetProperty("tools")[0];
+        Assert.Equal("function", tool.GetProperty("type").GetString());
+        Assert.Equal("look", tool.GetProperty("name").GetString());
+        Assert.Equal("Does look.", tool.GetProperty("description").GetString());
+        Assert.False(tool.GetProperty("strict").GetBoolean());
+        Assert.True(tool.GetProperty("parameters").GetProperty("properties").TryGetProperty("what", out _));
+    }
+
+    [Fact]
+    public async Task Run_WithoutTools_OffersNone()
+    {
+        await CompleteAsync(NewBackend(), new StoredBatch("t", "hi"));
+
+        Assert.False(Bodies().Single().TryGetProperty("tools", out _));
+    }
+
+    [Theory]
+    [InlineData(true, true, false)]
+    [InlineData(true, true, true)]
+    [InlineData(true, false, true)]
+    [InlineData(false, true, false)]
+    [InlineData(false, true, true)]
+    public async Task Run_TwoRounds_EachIsAPostOfItsOwnThatIsJournalledFirst(bool conversation, bool background, bool stream)
+    {
+        var batch = new StoredBatch("t", "/tool look {\"what\":\"here\"}\n/tool weigh {}\n/then book {}") { Tools = new TestTools().Add("look").Add("weigh").Add("book") };
+
+        var reply = await CompleteAsync(NewBackend(o => (o.UseConversations, o.Background, o.Stream) = (conversation, background, stream)), batch);
+
+        Assert.Contains("look returned “look here”", reply.Text);
+        Assert.Contains("book returned “book”", reply.Text);
+        Assert.Equal([null, 2, 1], Ledger.Runs.Select(r => r.ToolOutputs?.Count));
+        Assert.Equal([1, 0, 0], Ledger.Runs.Select(r => r.Texts.Count));
+        Assert.Equal(reply.RunId, Ledger.Runs[2].Id);
+        Assert.Equal(conversation ? [null, null, null] : [null, Ledger.Runs[0].Id, Ledger.Runs[1].Id], Ledger.Runs.Select(r => r.PreviousResponseId));
+        // before each post of outputs a round without an id was stored, and the outputs before that
+        foreach (var round in (int[])[2, 3])
+        {
+            var intent = batch.Saves.First(s => s.Rounds.Count == round);
+            Assert.True(intent.IsOutcomeUnknown);
+            Assert.All(intent.Rounds[round - 2].Calls, call => Assert.NotNull(call.Output));
+        }
+
+        Assert.Equal("hi", (await CompleteAsync(NewBackend(o => o.UseConversations = conversation), Next(batch, "hi"))).Text[12..14]);
+    }
+
+    [Fact]
+    public async Task Run_TwoRounds_UsageIsThatOfAllResponses()
+    {
+        var batch = new StoredBatch("t", "/tool look {}\n/then book {}") { Tools = new TestTools().Add("look").Add("book") };
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        using var http = new HttpClient { DefaultRequestHeaders = { { "Authorization", "Bearer sk" } } };
+        var total = 0L;
+        foreach (var run in Ledger.Runs)
+        {
+            total += JsonElement.Parse(await http.GetStringAsync(new Uri($"{Emulator.BaseUrl}/responses/{run.Id}"), Ct)).GetProperty("usage").GetProperty("total_tokens").GetInt64();
+        }
+
+        Assert.Equal(3, Ledger.Runs.Count);
+        Assert.Equal(total, reply.Usage!.TotalTokenCount);
+        Assert.Equal("gpt-test", reply.Model);
+    }
+
+    [Fact]
+    public async Task Run_ModelGoesOnAskingForever_FailsAndTheConversationGoesOn()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunCallsFunction, Function = "look", Count = 4 });
+        var tools = new TestTools { Options = { MaxRounds = 2 } }.Add("look");
+        var batch = new StoredBatch("t", "hi") { Tools = tools };
+        var backend = NewBackend();
+
+        var failure = await FailAsync(backend, batch);
+        Emulator.Faults.Clear();
+        var reply = await CompleteAsync(backend, Next(batch, "still there?"));
+
+        Assert.Equal(("too_many_tool_rounds", BackendErrorKind.Permanent), (failure.Code, failure.Kind));
+        Assert.Equal(2, tools.TimesCalled("look"));
+        Assert.Contains("still there?", reply.Text);
+    }
+
+    [Theory, MemberData(nameof(ConversationAndChain))]
+    public async Task Run_NeedsApproval_StopsAndAnotherOwnerGoesOnWithTheDecision(bool conversation)
+    {
+        var tools = new TestTools().Add("look").AddWithApproval("pay");
+        var batch = new StoredBatch("t", "/tool look {}\n/tool pay {\"what\":\"100\"}") { Tools = tools };
+        var backend = NewBackend(o => o.UseConversations = conversation);
+        var pending = await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, batch));
+        var call = Assert.Single(pending.Calls);
+        Assert.Equal((1, 0), (tools.TimesCalled("look"), tools.TimesCalled("pay")));
+        Assert.Equal(ToolCallState.AwaitingApproval, batch.StoredJournal.LastRound!.Calls.Single(c => c.Name == "pay").State);
+
+        batch.Decisions[call.CallId] = new ToolDecision(true, "");
+        var reply = await CompleteAsync(NewBackend(o => o.UseConversations = conversation), batch);
+
+        Assert.Contains("pay returned “pay 100”", reply.Text);
+        Assert.Equal((1, 1), (tools.TimesCalled("look"), tools.TimesCalled("pay")));
+        Assert.Equal(call.CallId, tools.Calls.Single(c => c.Name == "pay").CallId);
+        Assert.Equal(2, Ledger.Runs.Count);
+    }
+
+    [Fact]
+    public async Task Run_Rejected_TellsTheModelWhy()
+    {
+        var tools = new TestTools().AddWithApproval("pay");
+        var batch = new StoredBatch("t", "/tool pay {}") { Tools = tools };
+        var pending = await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(NewBackend(), batch));
+
+        batch.Decisions[pending.Calls[0].CallId] = new ToolDecision(false, "too dear");
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Contains("The call was rejected: too dear", reply.Text);
+        Assert.Equal(0, tools.TimesCalled("pay"));
+    }
+
+    [Theory, MemberData(nameof(ConversationAndChain))]
+    public async Task Run_ResponseToTheOutputsFails_IsRetriedWithTheSameOutputs(bool conversation)
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunFails, Skip = 1, Count = 1 });
+        var tools = new TestTools().Add("look", new string('x', 70_000));
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = tools };
+        var backend = NewBackend(o => o.UseConversations = conversation);
+
+        var failure = await FailAsync(backend, batch);
+        var reply = await CompleteAsync(backend, batch);
+
+        Assert.Equal(BackendErrorKind.Transient, failure.Kind);
+        Assert.Contains("look returned", reply.Text);
+        Assert.Equal(1, Ledger.TimesPosted("/tool look {}"));
+        // too long for the journal, so it was made again, as the same call
+        Assert.Single(tools.Calls.Select(c => c.CallId).Distinct());
+        Assert.Equal(70_000, Ledger.Runs[^1].ToolOutputs!.Single().Value.Length);
+    }
+
+    [Fact]
+    public async Task Run_FailedResponseKeepsTheOutputs_IsRetriedWithoutThem()
+    {
+        Emulator.Options.FailedKeepsInput = true;
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunFails, Skip = 1, Count = 1 });
+        var tools = new TestTools().Add("look");
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = tools };
+        await FailAsync(NewBackend(), batch);
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Contains("look returned “look”", reply.Text);
+        Assert.Equal(1, tools.TimesCalled("look"));
+        Assert.Equal([null, 1, null], Ledger.Runs.Select(r => r.ToolOutputs?.Count));
+    }
+
+    [Theory]
+    [InlineData(OpenAIFaultKind.Cut)]
+    [InlineData(OpenAIFaultKind.Garbage)]
+    public async Task Run_AnswerToTheOutputsIsLost_IsFoundAndNotPostedAgain(OpenAIFaultKind kind)
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = kind, AfterWork = true, Skip = 1, Count = 1 });
+        var tools = new TestTools().Add("look").Add("book");
+        var batch = new StoredBatch("t", "/tool look {}\n/then book {}") { Tools = tools };
+
+        var failure = await FailAsync(NewBackend(), batch);
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.True(failure.IsOutcomeUnknown);
+        Assert.Contains("book returned “book”", reply.Text);
+        Assert.Equal(3, Ledger.Runs.Count);
+        Assert.Equal(2, tools.Calls.Count);
+    }
+
+    [Fact]
+    public async Task Run_OutputsLostBeforeTheWork_ArePostedAgainAfterTheWait()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, Skip = 1, Count = 1 });
+        var tools = new TestTools().Add("look");
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = tools };
+        await FailAsync(NewBackend(), batch);
+        var before = Time.Waited;
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.True(Time.Waited - before >= TimeSpan.FromSeconds(60));
+        Assert.Contains("look returned “look”", reply.Text);
+        Assert.Equal(1, tools.TimesCalled("look"));
+        Assert.Equal(2, Ledger.Runs.Count);
+    }
+
+    [Fact]
+    public async Task Run_FirstAnswerIsLostAndItIsCalls_TakesThemFromTheConversation()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, AfterWork = true, Count = 1 });
+        var batch = new StoredBatch("t", "/tool look {\"what\":\"here\"}") { Tools = new TestTools().Add("look") };
+        await FailAsync(NewBackend(), batch);
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Contains("look returned “look here”", reply.Text);
+        Assert.Equal(2, Ledger.Runs.Count);
+    }
+
+    [Fact]
+    public async Task Run_ConversationLockedAtTheOutputs_WaitsAndKeepsThem()
+    {
+        Emulator.Faults.Add(OpenAIFault.ConversationLocked() with { Skip = 1, Count = 1 });
+        var tools = new TestTools().Add("look");
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = tools };
+
+        var busy = await FailAsync(NewBackend(), batch);
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(BackendErrorKind.ThreadBusy, busy.Kind);
+        Assert.Contains("look returned", reply.Text);
+        Assert.Equal(1, tools.TimesCalled("look"));
+    }
+
+    [Theory, MemberData(nameof(ConversationAndChain))]
+    public async Task Run_MessagesJoinAtTheToolRound_AreAnsweredTogether(bool conversation)
+    {
+        var batch = new StoredBatch("t", "/tool look {}\nhi") { Tools = new TestTools().Add("look"), Joining = { "and this", "/tool look {\"what\":\"again\"}" } };
+
+        var reply = await CompleteAsync(NewBackend(o => o.UseConversations = conversation), batch);
+
+        Assert.Contains("You wrote 3 messages", reply.Text);
+        Assert.Contains("look returned “look again”", reply.Text);
+        Assert.Equal([1, 2, 0], Ledger.Runs.Select(r => r.Texts.Count));
+        Assert.Equal(3, batch.Saves[^1].LastRound!.Through);
+        Assert.Equal(["/tool look {}\nhi", "and this", "/tool look {\"what\":\"again\"}"], Ledger.TextsOf("t"));
+    }
+
+    [Fact]
+    public async Task Run_AnswerToJoinedMessagesIsLost_NothingIsPostedAgain()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, AfterWork = true, Skip = 1, Count = 1 });
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = new TestTools().Add("look"), Joining = { "and this" } };
+        await FailAsync(NewBackend(), batch);
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Contains("You wrote 2 messages", reply.Text);
+        Assert.Equal(1, Ledger.TimesPosted("and this"));
+    }
+
+    [Fact]
+    public async Task Run_NoToolRound_NothingJoins()
+    {
+        var batch = new StoredBatch("t", "hi") { Tools = new TestTools().Add("look"), Joining = { "and this" } };
+
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(["and this"], batch.Joining);
+        Assert.Equal(0, Ledger.TimesPosted("and this"));
+    }
+
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    public async Task Interrupt_InTheRoundAfterTheTools_TheNextRunHasTheOutputsAndTheNewMessage(bool conversation, bool keepsInput)
+    {
+        Emulator.Options.FailedKeepsInput = keepsInput;
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunNeverEnds, Skip = 1, Count = 1 });
+        var tools = new TestTools().Add("look");
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = tools };
+        var backend = NewBackend(o => o.UseConversations = conversation);
+        var started = 0;
+        await LeaveAsync(backend, batch, update => update is RunStarted && ++started == 2);
+
+        await batch.InterruptAsync(backend, "wait", Ct);
+        var reply = await CompleteAsync(NewBackend(o => o.UseConversations = conversation), batch);
+
+        Assert.Contains("You wrote 2 messages", reply.Text);
+        Assert.Contains("look returned “look”", reply.Text);
+        Assert.Equal(1, tools.TimesCalled("look"));
+        Assert.Equal(1, Ledger.TimesPosted("/tool look {}"));
+        Assert.Equal(1, Ledger.TimesPosted("wait"));
+        Assert.Equal(["completed", "cancelled", "completed"], Ledger.Runs.Select(r => r.Status));
+        Assert.Equal(keepsInput ? 1 : 2, Ledger.Runs.Count(r => r.ToolOutputs is not null));
+        Assert.DoesNotContain(Ledger.Requests, r => r.Status == 400);
+    }
+
+    [Theory]
+    [InlineData(true, false, 2)]
+    [InlineData(true, true, 1)]
+    [InlineData(false, false, 2)]
+    public async Task Interrupt_InTheFirstRound_PostsWhatTheApiDoesNotHave(bool conversation, bool keepsInput, int posts)
+    {
+        Emulator.Options.FailedKeepsInput = keepsInput;
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunNeverEnds, Count = 1 });
+        var batch = new StoredBatch("t", "hi");
+        var backend = NewBackend(o => o.UseConversations = conversation);
+        await LeaveAsync(backend, batch, update => update is RunStarted);
+
+        await batch.InterruptAsync(backend, "wait", Ct);
+        var reply = await CompleteAsync(NewBackend(o => o.UseConversations = conversation), batch);
+
+        Assert.Contains("You wrote 2 messages", reply.Text);
+        Assert.Equal(posts, Ledger.TimesPosted("hi"));
+        if (conversation)
+        {
+            Assert.Equal(["hi", "wait"], Ledger.TextsOf("t"));
+        }
+    }
+
+    [Fact]
+    public async Task Interrupt_OwnerDiedAfterTheCancel_TheNextOwnerRepeatsItToTheSameEnd()
+    {
+        Emulator.Options.FailedKeepsInput = true;
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunNeverEnds, Count = 1 });
+        var batch = new StoredBatch("t", "hi");
+        var backend = NewBackend();
+        await LeaveAsync(backend, batch, update => update is RunStarted);
+        await backend.CancelAsync(batch.NextOwner(), Ct);
+
+        await batch.InterruptAsync(backend, "wait", Ct);
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(1, Ledger.TimesPosted("hi"));
+        Assert.Equal(1, Ledger.TimesPosted("wait"));
+    }
+
+    [Fact]
+    public async Task Interrupt_ForegroundResponse_CannotBeCancelled()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunTakesLong, Delay = TimeSpan.FromMilliseconds(300), Count = 1 });
+        var backend = NewBackend(o => o.Background = false);
+        var batch = new StoredBatch("t", "hi");
+        await LeaveAsync(backend, batch, update => update is RunStarted);
+
+        Assert.False(batch.StoredJournal.IsAdoptable);
+        await Assert.ThrowsAsync<AssistantBackendException>(() => backend.CancelAsync(batch.NextOwner(), Ct));
+    }
+
+    [Fact]
+    public async Task Cancel_WhileToolsAreCalled_TheNextAttemptGoesOnWithThem()
+    {
+        var tools = new TestTools().AddWithApproval("pay").Add("look");
+        var batch = new StoredBatch("t", "/tool look {}\n/tool pay {}") { Tools = tools };
+        var backend = NewBackend();
+        var pending = await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, batch));
+        var run = batch.NextOwner();
+
+        var failure = await Assert.ThrowsAsync<AssistantBackendException>(() => backend.CancelAsync(run, Ct));
+        batch.Retry(run, failure);
+        batch.Decisions[pending.Calls[0].CallId] = new ToolDecision(true, "");
+        await CompleteAsync(backend, batch);
+
+        Assert.Equal((1, 1), (tools.TimesCalled("look"), tools.TimesCalled("pay")));
+    }
+
+    [Fact]
+    public async Task Run_ConversationLeftWithUnansweredCalls_IsRepairedCallByCall()
+    {
+        var backend = NewBackend();
+        var abandoned = new StoredBatch("t", "/tool pay {}\n/tool pay {\"what\":\"2\"}") { Tools = new TestTools().AddWithApproval("pay") };
+        await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, abandoned));
+
+        var reply = await CompleteAsync(backend, Next(abandoned, "hello?"));
+
+        Assert.Contains("hello?", reply.Text);
+        Assert.Equal(2, Ledger.Runs[^1].ToolOutputs!.Values.Count(v => v == "This call was interrupted and has no result."));
+    }
+
+    [Theory, MemberData(nameof(ConversationAndChain))]
+    public async Task Run_HistoryGoneInTheMiddle_BeginsAnew(bool conversation)
+    {
+        var tools = new TestTools().AddWithApproval("pay");
+        var batch = new StoredBatch("t", "/tool pay {}") { Tools = tools };
+        var backend = NewBackend(o => o.UseConversations = conversation);
+        var pending = await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, batch));
+        batch.Decisions[pending.Calls[0].CallId] = new ToolDecision(true, "");
+        using var http = new HttpClient { DefaultRequestHeaders = { { "Authorization", "Bearer sk" } } };
+        var gone = conversation ? $"conversations/{batch.Conversation["conversation"]}" : $"responses/{Ledger.Runs[0].Id}";
+        (await http.DeleteAsync(new Uri($"{Emulator.BaseUrl}/{gone}"), Ct)).EnsureSuccessStatusCode();
+
+        // the new history has the message, so the model asks again, with a call of its own
+        var again = await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, batch));
+
+        Assert.NotEqual(pending.Calls[0].CallId, again.Calls[0].CallId);
+        Assert.Equal(2, Ledger.TimesAccepted("/tool pay {}"));
+    }
+
+    private static StoredBatch Next(StoredBatch before, string text) => new("t", text) { BatchId = "batch-2", Conversation = before.Conversation };
+
+    private List<JsonElement> Bodies() => [.. Ledger.Requests.Where(r => r.Operation == "create_response").Select(r => JsonElement.Parse(r.Body!))];
+}
