@@ -31,7 +31,7 @@ public sealed partial class ReadmeTests
     [Fact]
     public async Task TenLines_Run_AnswerBothMessagesAtOnce()
     {
-        var reply = await Snippets.TenLinesAsync(["--AssistantQueue:MessageDelay=00:00:00.3", "--AssistantQueue:OpenAI:PollInterval=00:00:00.05"]).WaitAsync(TimeSpan.FromSeconds(60));
+        var reply = await Snippets.TenLinesAsync(["--AssistantQueue:MessageDelay=00:00:02", "--AssistantQueue:OpenAI:PollInterval=00:00:00.05"]).WaitAsync(TimeSpan.FromSeconds(60));
 
         Assert.Equal(2, reply.MessageIds.Count);
     }
