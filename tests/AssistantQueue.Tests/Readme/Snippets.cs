@@ -7,7 +7,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace AssistantQueue.Tests.Readme;
 
-/// <summary>The README's C# snippets, so that they compile; each lies between region and endregion, word for word. Some are run by <see cref="ReadmeTests"/>.</summary>
+/// <summary>The README's C# snippets, so that they compile; each lies between region and endregion, word for word. They are run by <see cref="ReadmeTests"/> and <see cref="ReadmeAppTests"/>.</summary>
 internal static class Snippets
 {
     public static async Task<AssistantReply> TenLinesAsync(string[] args)

@@ -1,0 +1,164 @@
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using System.Threading.Channels;
+using AssistantQueue.Emulators;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace AssistantQueue.Tests.Readme;
+
+/// <summary>The app that the README's snippets make up, run: its registration, its controller, its handler, a watcher, and a process that only produces.</summary>
+public sealed class ReadmeAppTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly Sent _sent = new();
+    private EmbeddedRedis _redis = null!;
+    private OpenAIEmulator _emulator = null!;
+    private WebApplication _app = null!;
+
+    public async Task InitializeAsync()
+    {
+        _redis = await EmbeddedRedis.StartAsync();
+        _emulator = await OpenAIEmulator.StartAsync();
+        var builder = NewBuilder();
+        Snippets.Register(builder);
+        builder.Services.AddSingleton<IChannel>(_sent);
+        builder.Services.AddControllers().AddApplicationPart(typeof(MessagesController).Assembly);
+        _app = builder.Build();
+        _app.MapControllers();
+        await _app.StartAsync();
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+        await _emulator.DisposeAsync();
+        await _redis.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Controller_AWebhookDeliveredTwice_StoresOneMessageAndTheHandlerSendsTheReply()
+    {
+        var first = await PostAsync("alice", "hi", "wamid.1");
+        var second = await PostAsync("alice", "hi", "wamid.1");
+
+        Assert.Equal((false, true), (first.IsDuplicate, second.IsDuplicate));
+        var (thread, text, key) = await _sent.NextAsync();
+        Assert.Equal("alice", thread);
+        Assert.Contains("hi", text, StringComparison.Ordinal);
+        Assert.Equal(_emulator.Ledger.Snapshot().Runs.Single().BatchId, key);
+    }
+
+    [Fact]
+    public async Task Handler_MessagesThatTheApiRefuses_SaysSorry()
+    {
+        await PostAsync("bob", "/refuse", "wamid.2");
+
+        var (thread, text, _) = await _sent.NextAsync();
+        Assert.Equal(("bob", "Sorry, that didn't work."), (thread, text));
+    }
+
+    [Fact]
+    public async Task ProducerOnly_AnotherProcess_StoresWhatTheAppAnswers()
+    {
+        var builder = NewBuilder();
+        Snippets.ProducerOnly(builder);
+        await using var producer = builder.Build();
+        await producer.StartAsync();
+
+        var reply = await producer.Services.GetRequiredService<IAssistantMessageQueue>().AskAsync("carol", "who is there?").WaitAsync(Patience);
+
+        Assert.Contains("who is there?", reply.Text, StringComparison.Ordinal);
+        await producer.StopAsync();
+    }
+
+    [Fact]
+    public async Task Watch_AConversation_PrintsWaitingRunAndReply()
+    {
+        using var printed = new PrintedLines();
+        using var stop = new CancellationTokenSource();
+        var queue = _app.Services.GetRequiredService<IAssistantMessageQueue>();
+        await queue.AddMessageToThreadAsync("alice", "watched");
+
+        var watching = Snippets.WatchAsync(queue, "0", stop.Token);
+
+        await printed.HaveAsync("waiting: ");
+        await printed.HaveAsync("run 1 of ");
+        await printed.HaveAsync("“watched”");
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
+    }
+
+    private WebApplicationBuilder NewBuilder()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["AssistantQueue:RedisConnectionString"] = _redis.ConnectionString,
+            ["AssistantQueue:MessageDelay"] = "00:00:00.2",
+            ["AssistantQueue:OpenAI:ApiKey"] = "sk-test",
+            ["AssistantQueue:OpenAI:Model"] = "gpt-5-mini",
+            ["AssistantQueue:OpenAI:Endpoint"] = _emulator.BaseUrl.ToString(),
+            ["AssistantQueue:OpenAI:PollInterval"] = "00:00:00.05",
+        });
+        return builder;
+    }
+
+    private async Task<MessageReceipt> PostAsync(string threadId, string text, string id)
+    {
+        using var client = new HttpClient { BaseAddress = new Uri(_app.Urls.Single()) };
+        using var response = await client.PostAsJsonAsync($"/conversations/{threadId}/messages", new { text, id });
+        response.EnsureSuccessStatusCode();
+        return (await response.Content.ReadFromJsonAsync<MessageReceipt>(JsonSerializerOptions.Web))!;
+    }
+
+    /// <summary>The user's channel: what the handler has sent.</summary>
+    private sealed class Sent : IChannel
+    {
+        private readonly Channel<(string Thread, string Text, string Key)> _sent = Channel.CreateUnbounded<(string, string, string)>();
+
+        public Task SendAsync(string threadId, string text, string idempotencyKey, CancellationToken cancellationToken) =>
+            _sent.Writer.WriteAsync((threadId, text, idempotencyKey), cancellationToken).AsTask();
+
+        public async Task<(string Thread, string Text, string Key)> NextAsync() => await _sent.Reader.ReadAsync().AsTask().WaitAsync(Patience);
+    }
+
+    /// <summary>Hears what is printed, and lets it through.</summary>
+    private sealed class PrintedLines : StringWriter
+    {
+        private readonly TextWriter _console = Console.Out;
+        private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
+
+        public PrintedLines() => Console.SetOut(this);
+
+        public override Encoding Encoding => _console.Encoding;
+
+        public override void WriteLine(string? value)
+        {
+            _console.WriteLine(value);
+            _lines.Writer.TryWrite(value ?? "");
+        }
+
+        public async Task HaveAsync(string part)
+        {
+            using var limit = new CancellationTokenSource(Patience);
+            while (!(await _lines.Reader.ReadAsync(limit.Token)).Contains(part, StringComparison.Ordinal))
+            {
+            }
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            Console.SetOut(_console);
+            base.Dispose(disposing);
+        }
+    }
+}
