@@ -10,8 +10,9 @@ namespace AssistantQueue.Emulators;
 
 /// <summary>A Redis in this process (Microsoft Garnet), reached over TCP on 127.0.0.1 by this process and others. Thread-safe.</summary>
 /// <remarks>
-/// <para>Made for a developer's machine and for tests. With a data folder acknowledged writes are meant to survive a kill of the process; several instances may live in one process.
-/// On a machine with far more work than cores Garnet 2.2.8 has been seen to forget the last write that it acknowledged before a kill took effect; where even that one counts, use a Redis server.</para>
+/// <para>Made for a developer's machine and for tests. With a data folder every acknowledged write survives a kill of the process; several instances may live in one process.
+/// A script that the kill interrupts may be stored in part: Garnet 2.2.8 writes each of its commands into the log by itself. Where that matters, use a Redis server
+/// (<c>src/AssistantQueue.Emulators/Redis/README.md</c> has the details).</para>
 /// <para>Scripts lock only the keys that they declare. Reading a list, hash or sorted set with a plain command while a script of another connection writes it
 /// closes the reading connection; read through a script that declares the same key. <c>SCAN</c> and <c>KEYS</c> inside a script never return.</para>
 /// </remarks>

@@ -7,7 +7,7 @@ public sealed class EmbeddedRedisOptions
     /// <value>The default is 0: a free one is picked (see <see cref="EmbeddedRedis.Port"/>).</value>
     public int Port { get; set; }
 
-    /// <summary>Gets or sets the folder that holds the data. What was acknowledged before a kill of the process is in it (see the remarks of <see cref="EmbeddedRedis"/> for the moment of the kill).</summary>
+    /// <summary>Gets or sets the folder that holds the data. What was acknowledged before a kill of the process is in it (see the remarks of <see cref="EmbeddedRedis"/> for a script that the kill interrupts).</summary>
     /// <remarks>One running instance a folder. The folder is made when it is missing. The working set must fit in memory all the same.</remarks>
     /// <value>The default is <see langword="null"/>: in memory only, gone when the process ends. <c>UseEmbeddedRedis()</c> takes the folder <c>redis</c> below <c>AssistantQueue:Emulators:DataDirectory</c> when that is set.</value>
     public string? DataDirectory { get; set; }

@@ -21,7 +21,8 @@ public sealed partial class ReadmeTests
     {
         var shown = Regex.Match(Readme, $"<!-- snippet: {name} -->\n```csharp\n(.*?)```", RegexOptions.Singleline).Groups[1].Value;
 
-        Assert.Equal(Compiled(name), shown);
+        // A program of its own says what it uses; .ci/sample runs it with that.
+        Assert.Equal(Compiled(name), Usings().Replace(shown, ""));
     }
 
     [Fact]
@@ -163,6 +164,9 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex("`([A-Za-z]+Tests\\.[A-Za-z0-9_]+)`")]
     private static partial Regex TestShown();
+
+    [GeneratedRegex("^(using [^;]+;\n)+\n")]
+    private static partial Regex Usings();
 
     [GeneratedRegex("<!-- snippet: (\\S+) -->")]
     private static partial Regex SnippetMark();
