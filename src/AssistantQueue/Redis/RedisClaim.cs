@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using AssistantQueue.Store;
 using StackExchange.Redis;
@@ -12,6 +13,9 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
     // An owner that lived through an outage has renewed its record by then, and is not taken for dead.
     private static readonly TimeSpan OutageGrace = TimeSpan.FromSeconds(10);
 
+    // How far Redis' clock is ahead of this process' monotonic one, by partition: each may lie on another server.
+    private readonly ConcurrentDictionary<int, TimeSpan> _aheads = [];
+
     public async Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken)
     {
         var settings = options();
@@ -25,9 +29,15 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
             [
                 RedisValue.EmptyString, request.WorkerId, request.Token, request.Max, request.FreeSlots, request.Suspects ? "1" : "0",
                 (long)settings.LockDuration.TotalMilliseconds, settings.MaxBatchMessages, settings.MaxBatchCharacters, MaxCharactersAfterFirst,
-                connection.ReachableFor >= grace ? "1" : "0",
+                connection.ReachableFor >= grace ? DeathsCountUntil(request.Partition, sentAt, settings.LockDuration) : 0,
             ],
             cancellationToken))!;
+        if (time.GetElapsedTime(sentAt) > settings.LockDuration / 3)
+        {
+            connection.ReportUnanswered();
+        }
+
+        _aheads[request.Partition] = TimeSpan.FromMilliseconds((long)result[0]) - time.GetElapsedTime(0);
         var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, sentAt, cancellationToken)));
         return new ClaimOutcome(
             [.. batches.OfType<ClaimedBatch>()],
@@ -113,6 +123,11 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
 
     private static RunWish Wish(string letters) =>
         (letters.Contains('I') ? RunWish.Interrupt : RunWish.None) | (letters.Contains('S') ? RunWish.Join : RunWish.None);
+
+    // A claim may lie in the hands of a Redis that stands still, and be the first thing it does afterwards: then everybody's lease and record have ended.
+    // Owners renew at each third, so within a third of this call's sending nobody is late because of that. Before the first answer Redis' clock isn't known.
+    private long DeathsCountUntil(int partition, long sentAt, TimeSpan lockDuration) =>
+        _aheads.TryGetValue(partition, out var ahead) ? (long)(time.GetElapsedTime(0, sentAt) + ahead + (lockDuration / 3)).TotalMilliseconds : long.MaxValue / 1024;
 
     private static TimeSpan? After(RedisResult milliseconds) => (long)milliseconds is var ms and >= 0 ? TimeSpan.FromMilliseconds(ms) : null;
 }

@@ -56,7 +56,7 @@ internal sealed class ScriptCalls(IDatabase database, string p)
     public async Task<string[]> ClaimAsync(string worker, string token, int most = 10, bool countDeaths = true, bool alone = false)
     {
         var result = (RedisResult[])(await RunAsync(
-            RedisScript.Claim, worker, token, most, most, alone ? "1" : "0", 30_000, 100, 200_000, 1_048_576, countDeaths ? "1" : "0"))!;
+            RedisScript.Claim, worker, token, most, most, alone ? "1" : "0", 30_000, 100, 200_000, 1_048_576, countDeaths ? long.MaxValue / 1024 : 0))!;
         return [.. result.Skip(6).Select(r => (string)((RedisResult[])r!)[0]!)];
     }
 }

@@ -12,7 +12,8 @@ ARGV[7]  lease, ms
 ARGV[8]  most messages of a batch
 ARGV[9]  most characters of a batch
 ARGV[10] most characters of all batches after the first
-ARGV[11] '1' if an owner whose record is not renewed counts as dead (Redis was reachable all the time)
+ARGV[11] the time, unix ms, until which an owner whose record is not renewed counts as dead: later, Redis stood still with this call
+         in its hands, and nobody could renew; 0: it doesn't count, Redis was not reachable all the time
 Returns  { now, next look in ms or -1, next delivery in ms or -1, '1' if timekeeper, suspects due, threads with foreign data,
            { thread, fence, batch, first, last, count, attempts, deaths, '1' if taken over, journal, errors, decisions, wish,
              how many were told of it, { conversation name, value, … } } … }
@@ -90,7 +91,7 @@ local function consider(id, source)
     local record = tonumber(redis.call('ZSCORE', p .. ':workers', h[1] or '') or 0)
     -- Who claims again what it left lying did not die. The living renew their record at each third of a lease; the dead may have touched it
     -- with a claim up to a third after this lease.
-    if ARGV[11] == '1' and h[8] ~= '1' and h[1] ~= worker and record <= now + lock / 2 then thread.deaths, thread.died = thread.deaths + 1, true end
+    if now <= tonumber(ARGV[11]) and h[8] ~= '1' and h[1] ~= worker and record <= now + lock / 2 then thread.deaths, thread.died = thread.deaths + 1, true end
     if thread.deaths > 0 and not alone then moving[#moving + 1] = thread return end
     if alone and thread.deaths == 0 then return end
   end
