@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using AssistantQueue.OpenAI.Content;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.OpenAI;
@@ -43,6 +45,8 @@ internal sealed class OpenAIBackend(
             await Runner().CancelAsync(Context(run, static _ => ValueTask.CompletedTask), cancellationToken);
         }
     }
+
+    public string? FindContentFault(IReadOnlyList<AIContent> contents) => ContentRules.Fault(options.Value.EffectiveApi, contents);
 
     private async Task RunIntoAsync(BatchRun run, ChannelWriter<RunUpdate> updates, CancellationToken cancellationToken)
     {

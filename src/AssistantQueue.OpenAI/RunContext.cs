@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AssistantQueue.OpenAI.Content;
 using AssistantQueue.OpenAI.Errors;
 using AssistantQueue.OpenAI.Polling;
 using Microsoft.Extensions.Logging;
@@ -62,6 +63,19 @@ internal sealed class RunContext(
         }
 
         RunMetadata.Write(json, pairs);
+    }
+
+    /// <summary>Makes sure that the API takes what the next post carries: a producer without the backend could not.</summary>
+    /// <exception cref="AssistantBackendException">It doesn't: the batch's own, permanent fault.</exception>
+    public void CheckContents(OpenAIApi api)
+    {
+        foreach (var message in Run.Messages.Where(m => m.Sequence > Journal.PostedThrough))
+        {
+            if (ContentRules.Fault(api, message.Contents) is { } fault)
+            {
+                throw new AssistantBackendException(BackendErrorKind.Permanent, $"{fault}. It was not sent (message '{message.MessageId}').") { Code = "unsupported_content" };
+            }
+        }
     }
 
     /// <summary>Writes down that a post is about to be sent, and makes sure that this process may still send it.</summary>

@@ -210,6 +210,7 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
 
     private async Task<JsonElement?> PostAsync(CancellationToken cancellationToken)
     {
+        context.CheckContents(OpenAIApi.Assistants);
         Journal.Model ??= context.Options.AssistantId;
         var own = await tools.OwnAsync(context, Journal.Model!, cancellationToken);
         var body = RunRequest.Write(context, own, context.Options.Stream);

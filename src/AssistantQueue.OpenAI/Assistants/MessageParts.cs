@@ -18,7 +18,7 @@ internal static class MessageParts
         }
 
         json.WriteEndArray();
-        var files = input.Contents.OfType<HostedFileContent>().Where(file => !IsImage(file)).ToList();
+        var files = input.Contents.OfType<HostedFileContent>().Where(file => !ContentRules.IsImage(file)).ToList();
         if (files.Count > 0)
         {
             json.WriteStartArray("attachments");
@@ -47,14 +47,14 @@ internal static class MessageParts
             case UriContent uri when uri.HasTopLevelMediaType("image"):
                 WriteImage(json, "image_url", "url", uri.Uri.AbsoluteUri);
                 break;
-            case HostedFileContent file when IsImage(file):
+            case HostedFileContent file when ContentRules.IsImage(file):
                 WriteImage(json, "image_file", "file_id", file.FileId);
                 break;
             case HostedFileContent:
                 // an attachment of the message, not a part of its content
                 break;
             default:
-                throw UnsupportedContent.Of(part, "Assistants", "It takes text, image URLs and the ids of uploaded files; upload the data and send its id.");
+                throw new InvalidOperationException($"{part.GetType().Name} was let pass by {nameof(ContentRules)}.");
         }
     }
 
@@ -79,6 +79,4 @@ internal static class MessageParts
         json.WriteEndArray();
         json.WriteEndObject();
     }
-
-    private static bool IsImage(HostedFileContent file) => file.MediaType?.StartsWith("image/", StringComparison.OrdinalIgnoreCase) == true;
 }

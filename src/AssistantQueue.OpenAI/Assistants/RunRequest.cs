@@ -9,7 +9,6 @@ internal static class RunRequest
     /// <param name="context">The run.</param>
     /// <param name="ownTools">The assistant's own tools, to be kept beside the queue's.</param>
     /// <param name="stream">Whether the answer is read as a stream.</param>
-    /// <exception cref="AssistantBackendException">A content part can't be sent.</exception>
     public static byte[] Write(RunContext context, IReadOnlyList<JsonElement> ownTools, bool stream) => Json.Object(json =>
     {
         json.WriteString("assistant_id", context.Journal.Model);

@@ -15,6 +15,12 @@ internal static class ReplyParts
             _ => null,
         }).OfType<AIContent>();
 
+    /// <summary>An image that the model made: its data, in an item of its own.</summary>
+    public static AIContent? OfImage(JsonElement item) =>
+        item.Text("type") == "image_generation_call" && item.Get("result") is { ValueKind: JsonValueKind.String } result && result.TryGetBytesFromBase64(out var data) && data.Length > 0
+            ? new DataContent(data, $"image/{item.Text("output_format") ?? "png"}")
+            : null;
+
     /// <summary>An Assistants message: parts of type <c>text</c>, <c>refusal</c>, <c>image_file</c> and <c>image_url</c>.</summary>
     public static IEnumerable<AIContent> OfMessage(JsonElement message) =>
         message.List("content").Select(part => part.Text("type") switch
@@ -62,6 +68,12 @@ internal static class ReplyParts
                 FileId = file.Text("file_id"),
                 Snippet = file.Text("quote"),
             };
+            if (annotation.Text("container_id") is { } container)
+            {
+                // a file that the model wrote is found below its container only
+                citation.AdditionalProperties = new() { ["container_id"] = container };
+            }
+
             if (annotation.Number("start_index") is { } start && annotation.Number("end_index") is { } end)
             {
                 citation.AnnotatedRegions = [new TextSpanAnnotatedRegion { StartIndex = (int)start, EndIndex = (int)end }];

@@ -37,7 +37,7 @@ internal static class InputParts
         TextContent text => "input_text:" + text.Text,
         UriContent uri when uri.HasTopLevelMediaType("image") => "input_image:",
         DataContent data when data.HasTopLevelMediaType("image") => "input_image:",
-        HostedFileContent file when IsImage(file) => "input_image:",
+        HostedFileContent file when ContentRules.IsImage(file) => "input_image:",
         _ => "input_file:",
     };
 
@@ -65,7 +65,7 @@ internal static class InputParts
                 json.WriteString("filename", data.Name ?? "file");
                 json.WriteString("file_data", data.Uri);
                 break;
-            case HostedFileContent file when IsImage(file):
+            case HostedFileContent file when ContentRules.IsImage(file):
                 WriteImage(json, "file_id", file.FileId);
                 break;
             case HostedFileContent file:
@@ -73,7 +73,7 @@ internal static class InputParts
                 json.WriteString("file_id", file.FileId);
                 break;
             default:
-                throw UnsupportedContent.Of(part, "Responses", "It takes text, image and file URLs, image and file data, and the ids of uploaded files.");
+                throw new InvalidOperationException($"{part.GetType().Name} was let pass by {nameof(ContentRules)}.");
         }
 
         json.WriteEndObject();
@@ -85,6 +85,4 @@ internal static class InputParts
         json.WriteString("detail", "auto");
         json.WriteString(name, value);
     }
-
-    private static bool IsImage(HostedFileContent file) => file.MediaType?.StartsWith("image/", StringComparison.OrdinalIgnoreCase) == true;
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using AssistantQueue.OpenAI.Content;
 using AssistantQueue.OpenAI.Errors;
+using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.OpenAI.Responses;
 
@@ -36,7 +37,7 @@ internal static class ResponseReading
     public static RunCompleted Reply(JsonElement response)
     {
         var messages = response.List("output").Where(i => i.Text("type") == "message").Select(i => ReplyParts.OfItem(i).ToList()).ToList();
-        var contents = messages.SelectMany(m => m).ToList();
+        var contents = messages.SelectMany(m => m).Concat(response.List("output").Select(ReplyParts.OfImage).OfType<AIContent>()).ToList();
         if (IncompleteReason(response) is { } reason)
         {
             ReplyParts.MarkIncomplete(contents, reason);

@@ -9,7 +9,6 @@ internal static class ResponseRequest
     /// <param name="history">What the response goes on from.</param>
     /// <param name="outputs">What to answer to calls that have no output in the history, by their ids.</param>
     /// <param name="stream">Whether the answer is read as a stream.</param>
-    /// <exception cref="AssistantBackendException">A content part can't be sent.</exception>
     public static byte[] Write(RunContext context, History history, IReadOnlyList<KeyValuePair<string, string>> outputs, bool stream) => Json.Object(json =>
     {
         json.WriteString("model", context.Journal.Model);

@@ -146,6 +146,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
     private async Task<JsonElement?> PostAsync(CancellationToken cancellationToken)
     {
         var outputs = await OutputsAsync(cancellationToken);
+        context.CheckContents(OpenAIApi.Responses);
         for (var repairs = 0; ; repairs++)
         {
             Journal.Model ??= context.Options.Model;

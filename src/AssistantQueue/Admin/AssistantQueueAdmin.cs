@@ -38,7 +38,8 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
     {
         var entry = await FindAsync(batchId, cancellationToken);
         var journal = Journal(entry);
-        if (!journal.IsOutcomeUnknown)
+        // What tools gave is handed in again instead of calling them again.
+        if (!journal.IsOutcomeUnknown && journal.LastRound is not { Calls.Count: > 0 })
         {
             journal.BeginNextAttempt();
         }

@@ -17,8 +17,8 @@ internal static class ResponsesRules
     private static readonly Rule InputContent = Is.ByType(new()
     {
         ["input_text"] = Is.Only(Type, new("text", Is.Text(max: MaxText), true), new("prompt_cache_breakpoint", Is.Anything)),
-        ["input_image"] = Is.Only(Type, new("detail", Detail, true), new("image_url", Is.OrNull(Is.Text(1))), new("file_id", Id), new("prompt_cache_breakpoint", Is.Anything)),
-        ["input_file"] = Is.Only(Type, new("file_id", Id), new("file_url", Is.Text(1)), new("file_data", Is.Text(1)), new("filename", Is.Text(1)), new("detail", Is.Choice("auto", "low", "high")), new("prompt_cache_breakpoint", Is.Anything)),
+        ["input_image"] = Is.Only(Type, new("detail", Detail, true), new("image_url", Is.OrNull(Is.Text(1, 20_971_520))), new("file_id", Id), new("prompt_cache_breakpoint", Is.Anything)),
+        ["input_file"] = Is.Only(Type, new("file_id", Id), new("file_url", Is.Text(1)), new("file_data", Is.Text(1, 73_400_320)), new("filename", Is.Text(1)), new("detail", Is.Choice("auto", "low", "high")), new("prompt_cache_breakpoint", Is.Anything)),
     });
 
     private static readonly Rule OutputContent = Is.ByType(new()

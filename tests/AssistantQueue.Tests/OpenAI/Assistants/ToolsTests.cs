@@ -86,6 +86,8 @@ public class ToolsTests : BackendTest
             Assert.True(intent.IsOutcomeUnknown);
             Assert.All(intent.Rounds[round - 2].Calls, call => Assert.NotNull(call.Output));
         }
+
+        Assert.All(batch.Saves.Where(s => s.Rounds.SelectMany(r => r.Calls).Any(c => c.State == ToolCallState.Started)), s => Assert.False(s.IsAdoptable));
     }
 
     [Theory]

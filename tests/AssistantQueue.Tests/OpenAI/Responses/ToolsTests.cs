@@ -59,6 +59,9 @@ public class ToolsTests : BackendTest
             Assert.All(intent.Rounds[round - 2].Calls, call => Assert.NotNull(call.Output));
         }
 
+        // a tool that kills its process must count as a death
+        Assert.All(batch.Saves.Where(s => s.Rounds.SelectMany(r => r.Calls).Any(c => c.State == ToolCallState.Started)), s => Assert.False(s.IsAdoptable));
+
         Assert.Equal("hi", (await CompleteAsync(NewBackend(o => o.UseConversations = conversation), Next(batch, "hi"))).Text[12..14]);
     }
 
@@ -230,12 +233,15 @@ public class ToolsTests : BackendTest
         Assert.Equal(1, tools.TimesCalled("look"));
     }
 
-    [Theory, MemberData(nameof(ConversationAndChain))]
-    public async Task Run_MessagesJoinAtTheToolRound_AreAnsweredTogether(bool conversation)
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task Run_MessagesJoinAtTheToolRound_AreAnsweredTogether(bool conversation, bool background)
     {
         var batch = new StoredBatch("t", "/tool look {}\nhi") { Tools = new TestTools().Add("look"), Joining = { "and this", "/tool look {\"what\":\"again\"}" } };
 
-        var reply = await CompleteAsync(NewBackend(o => o.UseConversations = conversation), batch);
+        var reply = await CompleteAsync(NewBackend(o => (o.UseConversations, o.Background) = (conversation, background)), batch);
 
         Assert.Contains("You wrote 3 messages", reply.Text);
         Assert.Contains("look returned “look again”", reply.Text);
