@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
+using AssistantQueue.Emulators;
 using AssistantQueue.Tests.Enqueue;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 
 namespace AssistantQueue.Tests.DependencyInjection;
@@ -46,6 +48,38 @@ public sealed class HostRunTests(SharedRedis shared) : IClassFixture<SharedRedis
         Assert.Equal(("Sales said: hi", "sales"), ((await sales.WaitAsync(Long)).Text, (await sales).QueueName));
         Assert.Equal("Support said: hi", (await support.WaitAsync(Long)).Text);
         Assert.Null(host.Services.GetService<IAssistantMessageQueue>());
+        await host.StopAsync();
+    }
+
+    [Fact]
+    public async Task Start_RedisComesLater_SaysSoAndConnectsThen()
+    {
+        int port;
+        await using (var before = await EmbeddedRedis.StartAsync())
+        {
+            port = before.Port;
+        }
+
+        var said = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var host = Start(services =>
+        {
+            services.AddLogging(logging => logging.AddFakeLogging(o => o.OutputSink = line =>
+            {
+                if (line.Contains("can't reach Redis", StringComparison.Ordinal))
+                {
+                    said.TrySetResult();
+                }
+            }));
+            services
+                .AddAssistantMessageQueue(o => (o.RedisConnectionString, o.ConnectTimeout, o.MessageDelay) = ($"127.0.0.1:{port}", TimeSpan.FromSeconds(20), TimeSpan.Zero))
+                .UseBackend<EchoBackend>();
+        });
+        await said.Task.WaitAsync(Long);
+        await using var redis = await EmbeddedRedis.StartAsync(new() { Port = port });
+
+        var reply = await host.Services.GetRequiredService<IAssistantMessageQueue>().AskAsync("c1", "hi").WaitAsync(Long);
+
+        Assert.Equal("You said: hi", reply.Text);
         await host.StopAsync();
     }
 
