@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.TestHost;
 
-/// <summary><c>worker --AssistantQueue:RedisConnectionString … --AssistantQueue:OpenAI:Endpoint … --replies DIR</c>: a worker of its own; every setting of the queue is an argument.</summary>
+/// <summary><c>worker --AssistantQueue:RedisConnectionString … --AssistantQueue:OpenAI:Endpoint … --replies DIR</c>: a worker of its own; every setting of the queue is an argument; <c>--chat true</c> runs a <see cref="LocalModel"/> instead, with <c>--hangs true</c> one whose tool never returns.</summary>
 /// <remarks><c>--poison THREAD</c> takes a backend that answers by itself and kills the process when that thread is run. Handlers append a <see cref="Delivered"/> as a line of JSON to a file of the process in that folder. Logs go to standard error.</remarks>
 internal static class WorkerVerb
 {
@@ -27,6 +27,10 @@ internal static class WorkerVerb
         if (builder.Configuration["poison"] is { } thread)
         {
             queue.UseBackend(new PoisonBackend(thread));
+        }
+        else if (builder.Configuration.GetValue<bool>("chat"))
+        {
+            LocalModel.Use(queue, builder.Configuration.GetValue<bool>("hangs"));
         }
         else
         {

@@ -42,7 +42,9 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
             run.ThrowIfNotOwned();
 
             ChatResponse answer;
-            await using (var stream = new ChatStream(Client(), [.. history.Messages, .. turn], Request(run, settings), e => Failure(e, rounds, settings), cancellationToken))
+            var (to, request) = (Client(), Request(run, settings));
+            await using (var stream = new ChatStream(
+                () => to.GetStreamingResponseAsync([.. history.Messages, .. turn], request, cancellationToken), e => Failure(e, rounds, settings), cancellationToken))
             {
                 string? runId = null;
                 var names = new Dictionary<string, string>(StringComparer.Ordinal);

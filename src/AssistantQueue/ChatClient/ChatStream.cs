@@ -2,7 +2,7 @@ using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.ChatClient;
 
-/// <summary>One request to a chat client: its updates one by one, then the whole answer. What the client throws is told in the queue's words.</summary>
+/// <summary>One request to a model: its updates one by one, then the whole answer. What the client throws is told in the queue's words. Also compiled into AssistantQueue.Agents.</summary>
 internal sealed class ChatStream : IAsyncDisposable
 {
     private readonly Func<Exception, AssistantBackendException> _failure;
@@ -10,18 +10,16 @@ internal sealed class ChatStream : IAsyncDisposable
     private readonly List<ChatResponseUpdate> _updates = [];
     private readonly IAsyncEnumerator<ChatResponseUpdate> _stream;
 
-    /// <param name="client">The client.</param>
-    /// <param name="messages">What the model gets.</param>
-    /// <param name="options">The request's options.</param>
+    /// <param name="send">Sends the request.</param>
     /// <param name="failure">Says what an exception of the client means.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="AssistantBackendException">The client refused at once.</exception>
-    public ChatStream(IChatClient client, IEnumerable<ChatMessage> messages, ChatOptions options, Func<Exception, AssistantBackendException> failure, CancellationToken cancellationToken)
+    public ChatStream(Func<IAsyncEnumerable<ChatResponseUpdate>> send, Func<Exception, AssistantBackendException> failure, CancellationToken cancellationToken)
     {
         (_failure, _cancellationToken) = (failure, cancellationToken);
         try
         {
-            _stream = client.GetStreamingResponseAsync(messages, options, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            _stream = send().GetAsyncEnumerator(cancellationToken);
         }
         catch (Exception e) when (IsFailure(e))
         {
@@ -62,7 +60,7 @@ internal sealed class ChatStream : IAsyncDisposable
 
         if (contents.OfType<ToolApprovalRequestContent>().Any())
         {
-            throw Refused("approval_in_pipeline", "A tool of the chat client's own pipeline asks for approval, which nobody can give there; register it with AddTool.");
+            throw Refused("approval_in_pipeline", "A tool of the model's own pipeline asks for approval, which nobody can give there; tools that need it are for AddTool.");
         }
 
         if (contents.OfType<ErrorContent>().FirstOrDefault() is { } error && !contents.OfType<TextContent>().Any(t => t.Text.Length > 0))
@@ -71,7 +69,7 @@ internal sealed class ChatStream : IAsyncDisposable
         }
 
         return contents.Count == 0 && response.FinishReason is null
-            ? throw Lost(null, "The chat client's stream ended without an answer.")
+            ? throw Lost(null, "The model's stream ended without an answer.")
             : response;
     }
 

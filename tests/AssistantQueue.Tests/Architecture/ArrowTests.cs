@@ -55,8 +55,9 @@ public sealed class ArrowTests
     }
 
     [Theory]
-    [InlineData(typeof(IAssistantMessageQueue), "OpenAI", "Azure.", "System.ClientModel", "Garnet")]
+    [InlineData(typeof(IAssistantMessageQueue), "Microsoft.Agents", "OpenAI", "Azure.", "System.ClientModel", "Garnet")]
     [InlineData(typeof(OpenAIQueueBuilderExtensions), "StackExchange.Redis", "Garnet")]
+    [InlineData(typeof(AgentQueueBuilderExtensions), "StackExchange.Redis", "Garnet", "OpenAI", "Azure.")]
     [InlineData(typeof(AssistantQueueEndpointRouteBuilderExtensions), "StackExchange.Redis", "Garnet", "OpenAI", "Azure.")]
     [InlineData(typeof(EmbeddedRedis), "StackExchange.Redis", "OpenAI", "Azure.")]
     public void Package_SdkThatLivesElsewhere_IsNotUsed(Type ofPackage, params string[] elsewhere)

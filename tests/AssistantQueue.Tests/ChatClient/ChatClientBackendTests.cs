@@ -109,7 +109,7 @@ public class ChatClientBackendTests
     public async Task Answer_ThatIsAnErrorOrNothing_FailsTheAttempt()
     {
         Assert.Equal(("overloaded", "The model answered with an error: try later"), await AnswerAsync(new ErrorContent("try later") { ErrorCode = "overloaded" }, null));
-        Assert.Equal((null, "The chat client's stream ended without an answer."), await AnswerAsync(null, null));
+        Assert.Equal((null, "The model's stream ended without an answer."), await AnswerAsync(null, null));
         Assert.Equal(("content_filter", "The reply was held back by the API's content filter."), await AnswerAsync(new TextContent("I"), ChatFinishReason.ContentFilter));
     }
 

@@ -71,6 +71,10 @@ public sealed partial class ReadmeTests
         Assert.Equal(Defaults(new ChatClientOptions()), Table("Chat client settings"));
 
     [Fact]
+    public void AgentSettings_Table_HasEverySettingWithItsDefault() =>
+        Assert.Equal(Defaults(new AgentOptions()), Table("Agent settings"));
+
+    [Fact]
     public void AppSettings_Example_IsGood()
     {
         var json = Regex.Match(Readme, "```json\n(.*?)```", RegexOptions.Singleline).Groups[1].Value;

@@ -1,4 +1,6 @@
+using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
+using Microsoft.Agents.AI;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.AI;
@@ -56,6 +58,14 @@ internal static class Snippets
         #endregion
 
         static string FindOrder(int number) => $"{number} is on its way.";
+    }
+
+    public static void Agent(WebApplicationBuilder builder, AIAgent agent)
+    {
+        #region agent
+        builder.Services.AddSingleton<AIAgent>(agent);         // or keyed by the queue's name
+        builder.Services.AddAssistantMessageQueue().UseAgent();
+        #endregion
     }
 
     public static void Named(IServiceCollection services)
@@ -118,6 +128,49 @@ public sealed class Desk([FromKeyedServices("support")] IAssistantMessageQueue q
 #endregion
 
 #region backend
+public sealed class JobsBackend(HttpClient api) : IAssistantBackend
+{
+    public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (run.Journal.LastRound is not { } round)     // else an earlier owner began: go on with its job
+        {
+            run.Journal.Rounds.Add(round = new JournalRound { PostingAt = DateTimeOffset.UtcNow });
+            await run.SaveAsync(cancellationToken);     // before the post, so that the next owner knows of it
+        }
+
+        if (round.RunId is null)
+        {
+            run.ThrowIfNotOwned();                      // suspended since? somebody else owns the thread by now
+            var texts = run.UnpostedInputs.Select(input => string.Concat(input.Contents));
+            var post = new { key = $"{run.BatchId}-{round.PostingAt.Ticks}", session = run.Conversation["session"], texts };
+            round.RunId = (await CallAsync(api.PostAsJsonAsync("jobs", post, cancellationToken))).Id;
+            run.Journal.IsAdoptable = true;             // a deploy hands the job over to another worker
+            await run.SaveAsync(cancellationToken);
+        }
+
+        for (var told = 0; ; await Task.Delay(100, cancellationToken))
+        {
+            var job = await CallAsync(api.GetAsync($"jobs/{round.RunId}", cancellationToken));
+            yield return new RunTextDelta(job.Text[told..]);
+            told = job.Text.Length;
+            if (job.State == "done")
+            {
+                run.Conversation["session"] = job.Session;   // stored together with the reply
+                yield return new RunCompleted { Text = job.Text, RunId = job.Id };
+                yield break;
+            }
+        }
+    }
+
+    public Task CancelAsync(BatchRun run, CancellationToken cancellationToken) =>
+        run.Journal.LastRound?.RunId is { } id ? api.DeleteAsync($"jobs/{id}", cancellationToken) : Task.CompletedTask;
+    private static async Task<Job> CallAsync(Task<HttpResponseMessage> call) =>   // throws HttpRequestException: tried again, with the same key
+        (await (await call).EnsureSuccessStatusCode().Content.ReadFromJsonAsync<Job>())!;
+    private sealed record Job(string Id, string State, string Text, string Session);
+}
+#endregion
+
+/// <summary>The backend that stands for the app's own in the README's named queues.</summary>
 public sealed class Echo : IAssistantBackend
 {
     public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -126,7 +179,6 @@ public sealed class Echo : IAssistantBackend
         yield return new RunCompleted { Text = string.Join("\n", run.Messages.SelectMany(m => m.Contents)) };
     }
 }
-#endregion
 
 /// <summary>What the README's handler sends with.</summary>
 public interface IChannel

@@ -1,0 +1,63 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AssistantQueue.TestHost;
+
+/// <summary>The model of <c>worker --chat true</c>: told "use tools" it asks for two at once, otherwise it answers with every text, call and result that it was given.</summary>
+internal sealed class LocalModel : IChatClient
+{
+    /// <summary>Gives a queue this model and its tools; with <paramref name="hangs"/> the tool "slow" never returns. Each call prints a line.</summary>
+    public static void Use(IAssistantQueueBuilder queue, bool hangs) => queue
+        .UseChatClient(new LocalModel())
+        .AddTool(AIFunctionFactory.Create((AIFunctionArguments arguments) => Called(arguments), "quick"))
+        .AddTool(AIFunctionFactory.Create(
+            async (AIFunctionArguments arguments, CancellationToken cancellationToken) =>
+            {
+                var output = Called(arguments);
+                await (hangs ? Task.Delay(Timeout.Infinite, cancellationToken) : Task.CompletedTask);
+                return output;
+            },
+            "slow"));
+
+    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        await Task.Yield();
+        var all = messages.ToList();
+        if (all[^1].Text == "use tools")
+        {
+            yield return new ChatResponseUpdate(ChatRole.Assistant, [new FunctionCallContent("q", "quick"), new FunctionCallContent("s", "slow")]);
+            yield break;
+        }
+
+        foreach (var message in all)
+        {
+            foreach (var content in message.Contents)
+            {
+                yield return new ChatResponseUpdate(ChatRole.Assistant, content switch
+                {
+                    FunctionCallContent call => $"[call {call.CallId}]",
+                    FunctionResultContent result => $"[{result.CallId} = {result.Result}]",
+                    _ => $"[{message.Role}: {content}]",
+                });
+            }
+        }
+    }
+
+    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+        GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
+
+    public object? GetService(Type serviceType, object? serviceKey = null) => null;
+
+    public void Dispose()
+    {
+    }
+
+    private static string Called(AIFunctionArguments arguments)
+    {
+        var call = arguments.GetToolCall()!;
+        Console.WriteLine($"called {call.Name} {call.CallId} {call.IsRepeated}");
+        return $"{call.Name} done";
+    }
+}
