@@ -1,0 +1,252 @@
+using AssistantQueue.Emulators;
+using AssistantQueue.OpenAI;
+
+namespace AssistantQueue.IntegrationTests.Faults;
+
+/// <summary>The API in trouble, through a whole queue: what passes is tried again, what may have been taken is looked for, what is the settings' fault makes the queue wait.</summary>
+public abstract class ApiTroubleTests(string api)
+{
+    /// <summary>What goes wrong once, before or after the API's work, and how often the message is posted and which attempt answers.</summary>
+    private static readonly Dictionary<string, (OpenAIFault Fault, int Posts, int Attempt)> Passing = new()
+    {
+        ["429 with Retry-After"] = (OpenAIFault.RateLimit(TimeSpan.FromMilliseconds(1_200)), 2, 2),
+        ["429 without Retry-After"] = (OpenAIFault.RateLimit(), 2, 2),
+        ["500 before the work"] = (new() { Kind = OpenAIFaultKind.Error }, 2, 2),
+        ["500 after the work"] = (new() { Kind = OpenAIFaultKind.Error, AfterWork = true }, 1, 2),
+        ["503 before the work"] = (new() { Kind = OpenAIFaultKind.Error, Status = 503 }, 2, 2),
+        ["503 after the work"] = (new() { Kind = OpenAIFaultKind.Error, Status = 503, AfterWork = true }, 1, 2),
+        ["no answer, before the work"] = (new() { Kind = OpenAIFaultKind.Hang }, 2, 2),
+        ["no answer, after the work"] = (new() { Kind = OpenAIFaultKind.Hang, AfterWork = true }, 1, 2),
+        ["a cut connection before the work"] = (new() { Kind = OpenAIFaultKind.Cut }, 2, 2),
+        ["a cut connection after the work"] = (new() { Kind = OpenAIFaultKind.Cut, AfterWork = true }, 1, 2),
+        ["garbage before the work"] = (new() { Kind = OpenAIFaultKind.Garbage }, 2, 2),
+        ["garbage after the work"] = (new() { Kind = OpenAIFaultKind.Garbage, AfterWork = true }, 1, 2),
+        ["HTML before the work"] = (new() { Kind = OpenAIFaultKind.Html }, 2, 2),
+        ["HTML after the work"] = (new() { Kind = OpenAIFaultKind.Html, AfterWork = true }, 1, 2),
+        ["an empty body after the work"] = (new() { Kind = OpenAIFaultKind.Empty, AfterWork = true }, 1, 2),
+        ["201"] = (new() { Kind = OpenAIFaultKind.OtherStatus, Status = 201 }, 1, 1),
+        ["202"] = (new() { Kind = OpenAIFaultKind.OtherStatus, Status = 202 }, 1, 1),
+    };
+
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    public static TheoryData<string> PassingTroubles => [.. Passing.Keys];
+
+    private static CancellationToken Ct => new CancellationTokenSource(Patience).Token;
+
+    private bool IsResponses => api == "responses";
+
+    private string Create => IsResponses ? "create_response" : "create_run";
+
+    private string Get => IsResponses ? "get_response" : "get_run";
+
+    [Theory]
+    [MemberData(nameof(PassingTroubles))]
+    public async Task Post_InTroubleOnce_IsAnsweredAndInTheHistoryOnce(string trouble)
+    {
+        var (fault, posts, attempt) = Passing[trouble];
+        await using var queue = await StartAsync(o => o.NetworkTimeout = TimeSpan.FromSeconds(fault.Kind == OpenAIFaultKind.Hang ? 1 : 30));
+        queue.Emulator.Faults.Add(fault with { Operation = Create, Count = 1 });
+
+        var reply = await queue.AskAsync("c", "hi", Ct);
+
+        Assert.Equal(("You wrote: “hi”.", attempt), (reply.Text, reply.Attempt));
+        Assert.Equal((posts, 1), (queue.Ledger.TimesPosted("hi"), queue.Ledger.TimesAccepted("hi")));
+        Assert.Equal(["hi"], queue.Ledger.TextsOf("c"));
+        Assert.Equal(attempt - 1, queue.Retried.Count);
+        if (fault.Headers is not null)
+        {
+            var times = queue.Ledger.Requests.Where(r => r.Operation == Create).Select(r => r.ArrivedAt).ToList();
+            Assert.True(times[1] - times[0] >= TimeSpan.FromMilliseconds(1_200), $"It came back after {times[1] - times[0]}.");
+        }
+
+        await queue.EndAsync();
+    }
+
+    [Theory]
+    [InlineData(OpenAIFaultKind.Error)]
+    [InlineData(OpenAIFaultKind.Cut)]
+    [InlineData(OpenAIFaultKind.Html)]
+    public async Task Look_InTrouble_IsMadeAgainWithinTheAttempt(OpenAIFaultKind kind)
+    {
+        await using var queue = await StartAsync();
+        queue.Emulator.Faults.Add(new() { Operation = Get, Kind = kind, Count = 2 });
+
+        var reply = await queue.AskAsync("c", "hi\n/slow 0.2", Ct);
+
+        Assert.Equal((1, 1), (reply.Attempt, queue.Ledger.TimesPosted("hi\n/slow 0.2")));
+        await queue.EndAsync();
+    }
+
+    [Theory]
+    [InlineData(OpenAIFaultKind.CutStream, 0)]
+    [InlineData(OpenAIFaultKind.CutStream, 4)]
+    [InlineData(OpenAIFaultKind.EndStream, 0)]
+    [InlineData(OpenAIFaultKind.EndStream, 4)]
+    public async Task Stream_CutOrEndedEarly_IsOneRunWhoseWholeReplyArrives(OpenAIFaultKind kind, int afterEvents)
+    {
+        await using var queue = await StartAsync(o => o.Stream = true);
+        queue.Emulator.Options.DeltaPause = TimeSpan.FromMilliseconds(5);
+        queue.Emulator.Faults.Add(new() { Operation = Create, Kind = kind, AfterEvents = afterEvents, Count = 1 });
+
+        var reply = await queue.AskAsync("c", "hi", Ct);
+
+        Assert.Equal("You wrote: “hi”.", reply.Text);
+        Assert.Equal((1, 1), (queue.Ledger.TimesPosted("hi"), queue.Ledger.Runs.Count));
+        Assert.Equal(["hi"], queue.Ledger.TextsOf("c"));
+        await queue.EndAsync();
+    }
+
+    [Fact]
+    public async Task Run_FailedWithStatus200_IsTriedAgainWithoutASecondCopy()
+    {
+        await using var queue = await StartAsync();
+        queue.Emulator.Faults.Add(new() { Operation = Create, Kind = OpenAIFaultKind.RunFails, Count = 1 });
+
+        var reply = await queue.AskAsync("c", "hi", Ct);
+
+        Assert.Equal(2, reply.Attempt);
+        Assert.Equal(["hi"], queue.Ledger.TextsOf("c"));
+        Assert.Equal("server_error", Assert.Single(queue.Retried).Code);
+        await queue.EndAsync();
+    }
+
+    [Fact]
+    public async Task Run_FailsAtEachAttempt_EndsInTheFailedStoreAndTheThreadGoesOn()
+    {
+        await using var queue = await StartAsync(queue: o => o.MaxAttempts = 2);
+        queue.Emulator.Faults.Add(new() { Operation = Create, Kind = OpenAIFaultKind.RunFails, Count = 2 });
+
+        var failed = await Assert.ThrowsAsync<BatchFailedException>(() => queue.AskAsync("c", "hi", Ct));
+        await queue.AskAsync("c", "again", Ct);
+
+        Assert.Equal((FailureKind.AttemptsExhausted, 2), (failed.Failure.Kind, failed.Failure.Attempts.Count));
+        await queue.EndAsync(failed: 1);
+    }
+
+    [Fact]
+    public async Task Run_NeverEnds_IsCancelledAtRunTimeoutAndTriedAgain()
+    {
+        await using var queue = await StartAsync(queue: o => o.RunTimeout = TimeSpan.FromSeconds(2));
+        queue.Emulator.Faults.Add(new() { Operation = Create, Kind = OpenAIFaultKind.RunNeverEnds, Count = 1 });
+
+        var reply = await queue.AskAsync("c", "hi", Ct);
+
+        Assert.Equal(2, reply.Attempt);
+        Assert.Equal("cancelled", queue.Ledger.Runs[0].Status);
+        Assert.Equal(["hi"], queue.Ledger.TextsOf("c"));
+        await queue.EndAsync();
+    }
+
+    [Fact]
+    public async Task Run_AsksForAToolThatNobodyHas_EndsInTheFailedStoreAndTheThreadGoesOn()
+    {
+        await using var queue = await StartAsync();
+        queue.Emulator.Faults.Add(new() { Operation = Create, Kind = OpenAIFaultKind.RunCallsFunction, Function = "open_door", Count = 1 });
+
+        var failed = await Assert.ThrowsAsync<BatchFailedException>(() => queue.AskAsync("c", "hi", Ct));
+        var reply = await queue.AskAsync("c", "again", Ct);
+
+        Assert.Equal(FailureKind.Permanent, failed.Failure.Kind);
+        Assert.Contains("open_door", failed.Failure.Error, StringComparison.Ordinal);
+        Assert.Contains("“again”", reply.Text, StringComparison.Ordinal);
+        Assert.Empty(queue.Ledger.Open);
+        await queue.EndAsync(failed: 1);
+    }
+
+    [Fact]
+    public async Task Thread_BusyWithSomebodyElsesRun_WaitsAndCountsNoAttempt()
+    {
+        await using var queue = await StartAsync(queue: o => o.MaxAttempts = 1);
+        var thread = (await queue.PostAsOtherAsync(IsResponses ? "conversations" : "threads", new { })).GetProperty("id").GetString()!;
+        await (IsResponses
+            ? queue.PostAsOtherAsync("responses", new { model = "gpt-test", conversation = thread, background = true, input = "foreign\n/slow 2" })
+            : queue.PostAsOtherAsync($"threads/{thread}/runs", new { assistant_id = "asst_test", additional_messages = new[] { new { role = "user", content = "foreign\n/slow 2" } } }));
+
+        var reply = await queue.AskAsync(thread, "hi", Ct);
+
+        Assert.Equal(1, reply.Attempt);
+        Assert.NotEmpty(queue.Ledger.Refusals);
+        Assert.Equal(["foreign\n/slow 2", "hi"], queue.Ledger.TextsOf(thread));
+        Assert.Empty(queue.Retried);
+        await queue.EndAsync();
+    }
+
+    [Fact]
+    public async Task Conversation_Gone_IsBegunAnewWithTheBatch()
+    {
+        await using var queue = await StartAsync();
+        await queue.AskAsync("c", "hi", Ct);
+        await DeleteConversationAsync(queue);
+
+        var reply = await queue.AskAsync("c", "again", Ct);
+
+        Assert.Equal(("You wrote: “again”.", 1), (reply.Text, reply.Attempt));
+        Assert.Equal(2, queue.Ledger.Runs.DistinctBy(r => r.ConversationId).Count());
+        await queue.EndAsync();
+    }
+
+    [Fact]
+    public async Task Conversation_GoneAndToFail_EndsInTheFailedStore()
+    {
+        await using var queue = await StartAsync(queue: o => o.WhenConversationGone = ConversationGoneAction.Fail);
+        await queue.AskAsync("c", "hi", Ct);
+        await DeleteConversationAsync(queue);
+
+        var failed = await Assert.ThrowsAsync<BatchFailedException>(() => queue.AskAsync("c", "again", Ct));
+
+        Assert.Equal(FailureKind.Permanent, failed.Failure.Kind);
+        Assert.Single(queue.Ledger.Runs);
+        await queue.EndAsync(failed: 1);
+    }
+
+    [Fact]
+    public Task Backend_QuotaSpent_PausesAndTriesOneAtATime() => PausesAsync(OpenAIFault.Quota());
+
+    [Fact]
+    public Task Backend_EveryEndpoint404_PausesAndTheBacklogStays() => PausesAsync(OpenAIFault.Gone());
+
+    private static async Task DeleteConversationAsync(TroubledApi queue)
+    {
+        var run = queue.Ledger.Runs.Single();
+        await queue.DeleteAsOtherAsync($"{(run.Api == "responses" ? "conversations" : "threads")}/{run.ConversationId}");
+    }
+
+    private async Task PausesAsync(OpenAIFault fault)
+    {
+        const int Threads = 3;
+        await using var queue = await StartAsync(queue: o => o.MaxAttempts = 1);
+        queue.Emulator.Options.Latency = TimeSpan.FromMilliseconds(200);
+        var id = queue.Emulator.Faults.Add(fault);
+        var receipts = await Task.WhenAll(Enumerable.Range(0, Threads).Select(t => queue.Queue.AddMessageToThreadAsync("c" + t, "hi", cancellationToken: Ct)));
+        await queue.Emulator.Ledger.WaitForAsync(l => l.Requests.Count(r => r.Status is not null) > Threads, Ct);
+        var refused = queue.Ledger.Requests;
+
+        var status = await queue.Queue.GetQueueStatusAsync(Ct);
+        Assert.Equal((0, 0, Threads), (status.FailedCount, status.CompletedCount, status.ActiveCount + status.WaitingCount + status.DelayedCount));
+        // The first three were under way together; from then on one is tried, after the first pause.
+        Assert.Equal(Threads + 1, refused.Count);
+        Assert.True(refused[Threads].ArrivedAt - refused[Threads - 1].ArrivedAt > TimeSpan.FromSeconds(4));
+
+        queue.Emulator.Faults.Remove(id);
+        var replies = await Task.WhenAll(receipts.Select(r => queue.Queue.WaitForReplyAsync(r, Ct)));
+        Assert.All(replies, reply => Assert.Equal(("You wrote: “hi”.", 1), (reply.Text, reply.Attempt)));
+        var runs = queue.Ledger.Runs;
+        Assert.True(runs[0].EndSequence < runs[1].Sequence, "A second run began beside the probe.");
+        Assert.Empty(queue.Retried);
+        await queue.EndAsync();
+    }
+
+    private Task<TroubledApi> StartAsync(Action<OpenAIOptions>? openAI = null, Action<AssistantQueueOptions>? queue = null) => TroubledApi.StartAsync(
+        o =>
+        {
+            o.Model = IsResponses ? "gpt-test" : null;
+            o.AssistantId = IsResponses ? null : "asst_test";
+            openAI?.Invoke(o);
+        },
+        queue);
+}
+
+public sealed class ResponsesTroubleTests() : ApiTroubleTests("responses");
+
+public sealed class AssistantsTroubleTests() : ApiTroubleTests("assistants");
