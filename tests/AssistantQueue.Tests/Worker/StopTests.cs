@@ -42,6 +42,38 @@ public class StopTests
     }
 
     [Fact]
+    public async Task Stop_MessagesArriveMeanwhile_AreClaimedByOthersOnly()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var release = new TaskCompletionSource();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.ThreadId == "c1")
+            {
+                await release.Task.WaitAsync(token);
+            }
+
+            return TestBackend.TextOf(run);
+        };
+        var store = rig.Connect();
+        var first = await rig.StartWorkerAsync(shutdown: TimeSpan.FromMinutes(5), store: store);
+        await rig.AddAsync("c1", "hi");
+        await rig.Backend.NextAsync();
+
+        var stop = first.StopAsync(default);
+        var claims = 0;
+        store.Before = method => claims += method == nameof(IQueueStore.ClaimAsync) ? 1 : 0;
+        await rig.AddAsync("c2", "new");
+        await rig.StartWorkerAsync();
+
+        Assert.Equal("new", (await rig.Handler.NextReplyAsync()).Text);
+        release.SetResult();
+        Assert.Equal("hi", (await rig.Handler.NextReplyAsync()).Text);
+        await stop.WaitAsync(TestTimes.Patience);
+        Assert.Equal(0, claims);
+    }
+
+    [Fact]
     public async Task Stop_RunThatBecomesAdoptableWhileStopping_IsGivenBackThen()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
