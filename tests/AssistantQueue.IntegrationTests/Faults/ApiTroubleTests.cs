@@ -219,22 +219,23 @@ public abstract class ApiTroubleTests(string api)
         queue.Emulator.Options.Latency = TimeSpan.FromMilliseconds(200);
         var id = queue.Emulator.Faults.Add(fault);
         var receipts = await Task.WhenAll(Enumerable.Range(0, Threads).Select(t => queue.Queue.AddMessageToThreadAsync("c" + t, "hi", cancellationToken: Ct)));
-        await queue.Emulator.Ledger.WaitForAsync(l => l.Requests.Count(r => r.Status is not null) >= Threads + refusedProbes, Ct);
-        var refused = queue.Ledger.Requests;
+        // What was under way together is refused together; from then on one is tried, after the first pause.
+        await queue.Emulator.Ledger.WaitForAsync(l => l.Requests is [{ Status: not null }, ..] && Probes(l).Count(r => r.Status is not null) >= refusedProbes, Ct);
 
         var status = await queue.Queue.GetQueueStatusAsync(Ct);
         Assert.Equal((0, 0, Threads), (status.FailedCount, status.CompletedCount, status.ActiveCount + status.WaitingCount + status.DelayedCount));
-        // The first three were under way together; from then on one is tried, after the first pause.
-        Assert.Equal(Threads + refusedProbes, refused.Count);
-        Assert.All(refused.Skip(Threads), probe => Assert.True(probe.ArrivedAt - refused[Threads - 1].ArrivedAt > TimeSpan.FromSeconds(4)));
+        Assert.Equal(refusedProbes, Probes(queue.Ledger).Count());
 
         queue.Emulator.Faults.Remove(id);
         var replies = await Task.WhenAll(receipts.Select(r => queue.Queue.WaitForReplyAsync(r, Ct)));
         Assert.All(replies, reply => Assert.Equal(("You wrote: “hi”.", 1), (reply.Text, reply.Attempt)));
         var runs = queue.Ledger.Runs;
-        Assert.True(runs[0].EndSequence < runs[1].Sequence, "A second run began beside the probe.");
+        Assert.True(refusedProbes == 0 || runs[0].EndSequence < runs[1].Sequence, "A second run began beside the probe.");
         Assert.Empty(queue.Retried);
         await queue.EndAsync();
+
+        static IEnumerable<LedgerRequest> Probes(LedgerSnapshot ledger) =>
+            ledger.Requests.Where(r => r.ArrivedAt - ledger.Requests[0].ArrivedAt > TimeSpan.FromSeconds(4));
     }
 
     private Task<TroubledApi> StartAsync(Action<OpenAIOptions>? openAI = null, Action<AssistantQueueOptions>? queue = null) => TroubledApi.StartAsync(
