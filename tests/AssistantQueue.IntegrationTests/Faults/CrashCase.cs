@@ -24,7 +24,7 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// <param name="redis">The Redis.</param>
 internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmulator emulator, IConnectionMultiplexer redis) : IAsyncDisposable
 {
-    private static readonly string[] MayRemain = ["conversation:", "replies:", "request:", "counters", "workers", "idle", "failed"];
+    private static readonly string[] MayRemain = ["conversation:", "replies:", "events:", "request:", "counters", "workers", "idle", "failed"];
 
     private readonly string _prefix = TestRedis.NewPrefix();
     private readonly ConcurrentQueue<Offer> _offers = new();
@@ -43,6 +43,9 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
 
     /// <summary>Gets the keys that are left at the end.</summary>
     public IReadOnlyCollection<string> Stranded { get; private set; } = [];
+
+    /// <summary>Gets a value indicating whether an owner could not prove its lease any more: on a machine that is too slow for leases of a second.</summary>
+    public bool HasLostALease => _log.GetSnapshot().Any(r => r.Message.Contains("can't be proved", StringComparison.Ordinal));
 
     /// <summary>Gets what happened, for a person.</summary>
     public string Story => string.Join('\n', [

@@ -114,7 +114,9 @@ public sealed class EveryCrashPointTests(ITestOutputHelper output)
         // 4: taken twice only where nobody can look, and then counted.
         var known = scenario.Fault?.Kind == OpenAIFaultKind.RunFails ? 1 : 0;
         var twice = run.Texts.Max(text => ledger.TimesAccepted(text)) - 1 - known;
-        if (twice > (scenario.IsChain || scenario.EndsWithOwner ? postedAgain : 0))
+        // Where a slow machine lost a lease besides, the owner that posted again may be the one that died before it counted.
+        var uncounted = run.HasLostALease ? 1 : 0;
+        if (twice > (scenario.IsChain || scenario.EndsWithOwner ? postedAgain + uncounted : 0))
         {
             yield return $"taken {twice} times too often, counted {postedAgain}";
         }

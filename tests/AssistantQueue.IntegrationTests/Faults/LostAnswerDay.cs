@@ -3,10 +3,8 @@ using AssistantQueue.Emulators;
 using AssistantQueue.IntegrationTests.Redis;
 using AssistantQueue.IntegrationTests.Store;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
 namespace AssistantQueue.IntegrationTests.Faults;
@@ -35,7 +33,7 @@ internal sealed class LostAnswerDay : IAsyncDisposable
             {
                 o.QueuePrefix = _prefix;
                 o.MessageDelay = TimeSpan.FromMilliseconds(50);
-                o.LockDuration = TimeSpan.FromSeconds(1.5);
+                o.LockDuration = TimeSpan.FromSeconds(3);
                 o.UnknownOutcomeWait = TimeSpan.FromMilliseconds(300);
                 o.RunTimeout = TimeSpan.FromMinutes(1);
                 o.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromMilliseconds(100), UseJitter = false };
@@ -47,8 +45,6 @@ internal sealed class LostAnswerDay : IAsyncDisposable
             })
             .OnReply((reply, _) => TakeAsync(reply.ThreadId, reply.Text))
             .OnFailed((failure, _) => TakeAsync(failure.ThreadId, failure.Kind.ToString()));
-        // A lease this short is below what the settings allow.
-        builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
         _host = builder.Build();
     }
 

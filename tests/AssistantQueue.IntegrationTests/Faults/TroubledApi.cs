@@ -17,7 +17,7 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// <summary>A whole queue (a host, a real Redis) on an API that breaks on demand; at its end everything that must be true whatever the API did is checked.</summary>
 internal sealed class TroubledApi : IAsyncDisposable
 {
-    private static readonly string[] MayRemain = ["conversation:", "replies:", "request:", "counters", "workers", "idle", "failed", "message-id:"];
+    private static readonly string[] MayRemain = ["conversation:", "replies:", "events:", "request:", "counters", "workers", "idle", "failed", "message-id:"];
 
     private readonly ConcurrentQueue<(string BatchId, string Text)> _delivered = new();
     private readonly ConcurrentQueue<FailedAttempt> _retried = new();
