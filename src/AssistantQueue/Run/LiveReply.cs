@@ -87,8 +87,9 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     {
         lock (_sync)
         {
+            // What others lack goes out again for all; each watcher leaves out what it has.
+            _publishedThrough = Math.Min(IsWatched ? Math.Min(_publishedThrough, after) : after, _lastIndex);
             (_watchedSince, _watchTime) = (time.GetTimestamp(), WatchTime);
-            _publishedThrough = Math.Min(_publishedThrough, after);
             Publish();
         }
     }

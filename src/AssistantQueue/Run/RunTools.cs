@@ -64,7 +64,8 @@ internal sealed class RunTools(
             : asked == settings.MaxRounds + 1 ? true
             : throw new AssistantBackendException(
                 BackendErrorKind.Permanent,
-                $"The model asked for tools {asked} times in one run and went on after it was told not to; {settings.MaxRounds} times are allowed (Tools:MaxRounds).") { Code = "too_many_tool_rounds" };
+                $"The model asked for tools {asked} times in one run and went on after it was told not to; {settings.MaxRounds} times are allowed (Tools:MaxRounds).")
+            { Code = "too_many_tool_rounds" };
     }
 
     /// <summary>The calls that can be made now; those that need an approval are marked as waiting, those that were refused are answered.</summary>

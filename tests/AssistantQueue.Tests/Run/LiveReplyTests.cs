@@ -1,0 +1,154 @@
+using System.Threading.Channels;
+using AssistantQueue.Run;
+using AssistantQueue.Store;
+using AssistantQueue.Tests.Watch;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace AssistantQueue.Tests.Run;
+
+/// <summary>What a run tells: kept within bounds, published only while somebody watches and not more often than it may.</summary>
+public class LiveReplyTests
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly Channel<IReadOnlyList<LiveItem>> _published = Channel.CreateUnbounded<IReadOnlyList<LiveItem>>();
+    private readonly FakeStore _store = new();
+    private readonly LiveReply _live;
+
+    public LiveReplyTests()
+    {
+        _store.OnPublish = (_, items) => _published.Writer.TryWrite(items);
+        _live = new LiveReply("t", 7, _store, _time, NullLogger.Instance);
+    }
+
+    [Fact]
+    public async Task NobodyWatches_NothingIsPublished()
+    {
+        await _live.TellAsync(new RunTextDelta("a"));
+        await _live.TellAsync(new RunToolCalled("c", "tool", null));
+        await PumpAsync(_live.EndAsync());
+
+        Assert.False(_published.Reader.TryPeek(out _));
+    }
+
+    [Fact]
+    public async Task Deltas_ManyASecond_AreJoinedToTwentyFivePublications()
+    {
+        _live.Ask(0);
+        for (var i = 0; i < 1_000; i++)
+        {
+            await _live.TellAsync(new RunTextDelta($"{i} "));
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+            await Task.Yield();
+        }
+
+        await PumpAsync(_live.EndAsync());
+        var items = new List<LiveItem>();
+        var publications = 0;
+        while (items.Sum(i => i.Text!.Length) < 3_890)
+        {
+            items.AddRange(await NextAsync());
+            publications++;
+        }
+
+        Assert.InRange(publications, 1, 27);
+        Assert.Equal(string.Concat(Enumerable.Range(0, 1_000).Select(i => $"{i} ")), string.Concat(items.Select(i => i.Text)));
+        Assert.Equal(items.Select((_, i) => i + 1), items.Select(i => i.Index));
+    }
+
+    [Fact]
+    public async Task Watcher_ThatStopsAsking_IsForgotten()
+    {
+        _live.Ask(0);
+        await _live.TellAsync(new RunTextDelta("a"));
+        await NextAsync();
+        _time.Advance(LiveReply.WatchTime);
+
+        await _live.TellAsync(new RunTextDelta("b"));
+        await PumpAsync(_live.EndAsync());
+
+        Assert.False(_published.Reader.TryPeek(out _));
+    }
+
+    [Fact]
+    public async Task Question_ForWhatWasToldBefore_IsAnsweredFromThere()
+    {
+        await _live.TellAsync(new RunTextDelta("a"));
+        await _live.TellAsync(new RunToolCalled("c", "tool", "{}"));
+        await _live.TellAsync(new RunToolAnswered("c", "tool", true));
+
+        _live.Ask(1);
+
+        Assert.Equal([(2, LiveKind.ToolCalled), (3, LiveKind.ToolAnswered)], (await NextAsync()).Select(i => (i.Index, i.Kind)));
+    }
+
+    [Fact]
+    public async Task Text_BeyondTheBuffer_LosesItsBeginningAndSaysSo()
+    {
+        for (var i = 0; i < 100; i++)
+        {
+            await _live.TellAsync(new RunTextDelta(new string('x', 1_024)));
+        }
+
+        _live.Ask(0);
+        var items = await NextAsync();
+
+        Assert.Equal((LiveKind.Skipped, items[1].Index - 1), (items[0].Kind, items[0].Index));
+        Assert.InRange(items.Sum(i => i.Text?.Length ?? 0), 32 * 1024, 64 * 1024);
+        Assert.Equal(100 * 1_024, items[^1].Offset + items[^1].Text!.Length);
+    }
+
+    [Fact]
+    public async Task Publication_ThatFails_IsAskedForAgain()
+    {
+        var fails = true;
+        _store.OnPublish = (_, items) =>
+        {
+            if (fails)
+            {
+                fails = false;
+                throw new StoreUnavailableException("The test says so.");
+            }
+
+            _published.Writer.TryWrite(items);
+        };
+        _live.Ask(0);
+        await _live.TellAsync(new RunTextDelta("a"));
+        await PumpAsync(_live.EndAsync());
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _live.Ask(0);
+
+        Assert.Equal(["a"], (await NextAsync()).Select(i => i.Text));
+    }
+
+    [Fact]
+    public async Task End_PublishesWhatIsLeft()
+    {
+        _live.Expect();
+        await _live.TellAsync(new RunTextDelta("a"));
+        await PumpAsync(_live.EndAsync());
+
+        Assert.Equal(["a"], (await NextAsync()).Select(i => i.Text));
+    }
+
+    private Task<IReadOnlyList<LiveItem>> NextAsync() => PumpAsync(_published.Reader.ReadAsync().AsTask());
+
+    // The pause is a timer of the fake clock, and nobody says when it has been set: the clock goes on until it has rung.
+    private async Task<T> PumpAsync<T>(Task<T> task)
+    {
+        await PumpAsync((Task)task);
+        return await task;
+    }
+
+    private async Task PumpAsync(Task task)
+    {
+        while (!task.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+            await Task.Yield();
+        }
+
+        await task;
+    }
+}
