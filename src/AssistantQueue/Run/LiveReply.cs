@@ -26,7 +26,10 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
 
     // at most 25 publications a second
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(40);
-    private static readonly TimeSpan LastPublication = TimeSpan.FromSeconds(1);
+
+    // what comes behind the run's end is ignored by watchers, so a slow Redis or a busy machine gets this long
+    private static readonly TimeSpan LastPublication = TimeSpan.FromSeconds(5);
+
 
     private readonly Lock _sync = new();
     private readonly Queue<LiveItem> _kept = new();

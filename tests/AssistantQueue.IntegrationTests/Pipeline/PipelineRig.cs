@@ -39,6 +39,13 @@ internal sealed class PipelineRig : IAsyncDisposable
     public IReadOnlyList<Delivered> Delivered =>
         [.. Directory.GetFiles(_folder, Replies).SelectMany(ReadLines).Select(line => JsonSerializer.Deserialize<Delivered>(line)!).OrderBy(d => d.At)];
 
+    /// <summary>Gets the folder of the workers' files: what was delivered, which tools were called.</summary>
+    public string Folder => _folder;
+
+    /// <summary>The tool calls that the workers made; each process' in the order of time.</summary>
+    public IReadOnlyList<MadeCall> Calls =>
+        [.. Directory.GetFiles(_folder, "calls-*.jsonl").SelectMany(ReadLines).Select(line => JsonSerializer.Deserialize<MadeCall>(line)!)];
+
     /// <summary>Starts emulator and producer; workers are started by the test.</summary>
     /// <param name="redis">The Redis' connection string.</param>
     /// <param name="settings">Settings of the queue, by their names below <c>AssistantQueue</c>.</param>
@@ -73,22 +80,12 @@ internal sealed class PipelineRig : IAsyncDisposable
     }
 
     /// <summary>Waits until the workers' handlers were given what the test wants, looking after each line that is written.</summary>
-    public async Task<IReadOnlyList<Delivered>> WaitForDeliveredAsync(Func<IReadOnlyList<Delivered>, bool> isEnough, CancellationToken cancellationToken)
-    {
-        using var written = new SemaphoreSlim(0);
-        using var watcher = new FileSystemWatcher(_folder, Replies) { EnableRaisingEvents = true };
-        watcher.Changed += (_, _) => written.Release();
-        watcher.Created += (_, _) => written.Release();
-        while (true)
-        {
-            if (Delivered is var delivered && isEnough(delivered))
-            {
-                return delivered;
-            }
+    public Task<IReadOnlyList<Delivered>> WaitForDeliveredAsync(Func<IReadOnlyList<Delivered>, bool> isEnough, CancellationToken cancellationToken) =>
+        WaitAsync(Replies, () => Delivered, isEnough, cancellationToken);
 
-            await written.WaitAsync(cancellationToken);
-        }
-    }
+    /// <summary>Waits until the workers have made the calls that the test wants.</summary>
+    public Task<IReadOnlyList<MadeCall>> WaitForCallsAsync(Func<IReadOnlyList<MadeCall>, bool> isEnough, CancellationToken cancellationToken) =>
+        WaitAsync("calls-*.jsonl", () => Calls, isEnough, cancellationToken);
 
     /// <summary>Starts a worker process, with further arguments of its verb.</summary>
     public async Task<TestHostProcess> StartWorkerAsync(params string[] arguments)
@@ -119,6 +116,23 @@ internal sealed class PipelineRig : IAsyncDisposable
         }
 
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task<T> WaitAsync<T>(string files, Func<T> look, Func<T, bool> isEnough, CancellationToken cancellationToken)
+    {
+        using var written = new SemaphoreSlim(0);
+        using var watcher = new FileSystemWatcher(_folder, files) { EnableRaisingEvents = true };
+        watcher.Changed += (_, _) => written.Release();
+        watcher.Created += (_, _) => written.Release();
+        while (true)
+        {
+            if (look() is var found && isEnough(found))
+            {
+                return found;
+            }
+
+            await written.WaitAsync(cancellationToken);
+        }
     }
 
     // The workers may be writing; a line without its end is not there yet.

@@ -1,0 +1,170 @@
+using AssistantQueue.IntegrationTests.Redis;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AssistantQueue.IntegrationTests.Pipeline;
+
+/// <summary>The conversation over processes: this one produces and watches, others work, and the emulator's ledger judges.</summary>
+public sealed class ConversationTests
+{
+    private static readonly Dictionary<string, string> Responses = new()
+    {
+        ["OpenAI:Model"] = "gpt-test", ["OpenAI:Stream"] = "true", ["MessageDelay"] = "00:00:00", ["LockDuration"] = "00:00:04",
+    };
+
+    private static readonly Dictionary<string, string> Assistants = new(Responses) { ["OpenAI:Api"] = "Assistants", ["OpenAI:AssistantId"] = "asst_test" };
+
+    public static TheoryData<string> Apis => ["Responses", "Assistants"];
+
+    [Theory]
+    [MemberData(nameof(Apis))]
+    public async Task Watch_WhileAnotherProcessWrites_SeesTheWholeTextOnceWhereverItReconnects(string api)
+    {
+        await using var rig = await StartAsync(api, "--DeltaPause", "00:00:00.050");
+        await rig.StartWorkerAsync();
+        using var limit = Patience();
+        var receipt = await rig.Queue.AddMessageToThreadAsync("t", "a story\n/long 200");
+        var (after, text, positions) = ("0", "", new List<string>());
+        BatchReplied? replied = null;
+        while (replied is null)
+        {
+            // Away after every third update, and back again.
+            var seen = 0;
+            await foreach (var update in rig.Queue.WatchThreadAsync("t", after, limit.Token))
+            {
+                after = update.Position;
+                positions.Add(after);
+                if (update is TextDelta delta)
+                {
+                    Assert.Equal(text.Length, delta.Offset);
+                    text += delta.Text;
+                }
+
+                replied = update as BatchReplied;
+                if (++seen == 3 || replied is not null)
+                {
+                    break;
+                }
+            }
+        }
+
+        Assert.Equal(positions.Count, positions.Distinct().Count());
+        // What was told last may still have been on its way when the reply came; nothing else is missing.
+        Assert.NotEmpty(text);
+        Assert.StartsWith(text, replied.Reply.Text, StringComparison.Ordinal);
+        Assert.Equal([receipt.MessageId], replied.Reply.MessageIds);
+    }
+
+    [Theory]
+    [MemberData(nameof(Apis))]
+    public async Task Interrupt_FromAnotherProcess_CancelsTheRunAndTheNextAnswersBothWithoutPostingTwice(string api)
+    {
+        await using var rig = await StartAsync(api, "--DeltaPause", "00:00:00.050");
+        await rig.StartWorkerAsync();
+        using var limit = Patience();
+        await rig.Queue.AddMessageToThreadAsync("t", "order a pizza\n/long 2000");
+        await foreach (var update in rig.Queue.WatchThreadAsync("t", "0", limit.Token))
+        {
+            if (update is TextDelta)
+            {
+                break;
+            }
+        }
+
+        var receipt = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "no, pasta", WhenBusy = BusyAction.Interrupt }, limit.Token);
+        var reply = await rig.Queue.WaitForReplyAsync(receipt, limit.Token);
+
+        Assert.Equal(2, reply.MessageIds.Count);
+        var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token);
+        Assert.Equal(["cancelled", "completed"], ledger.Runs.Select(r => r.Status));
+        Assert.Empty(ledger.Overlaps);
+        Assert.Empty(ledger.Duplicates);
+        Assert.Equal(["order a pizza\n/long 2000", "no, pasta"], ledger.TextsOf("t"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Apis))]
+    public async Task Tool_WhoseWorkerIsKilledInTheMiddle_IsCalledAgainWithTheSameIdAndTheOtherIsNot(string api)
+    {
+        await using var rig = await StartAsync(api);
+        var hold = Path.Combine(rig.Folder, "hold");
+        await File.WriteAllTextAsync(hold, "");
+        var first = await rig.StartWorkerAsync("--tools", rig.Folder);
+        using var limit = Patience();
+        var receipt = await rig.Queue.AddMessageToThreadAsync("t", "go\n/tool note {\"text\":\"one\"}\n/tool hang {\"text\":\"two\"}");
+        await rig.WaitForCallsAsync(calls => calls.Any(c => c.Tool == "hang") && calls.Any(c => c.Tool == "note"), limit.Token);
+        // The other call's output is in the journal before anybody dies.
+        await foreach (var update in rig.Queue.WatchThreadAsync("t", "0", limit.Token))
+        {
+            if (update is ToolAnswered { Name: "note" })
+            {
+                break;
+            }
+        }
+
+        await first.KillAsync();
+        File.Delete(hold);
+        await rig.StartWorkerAsync("--tools", rig.Folder);
+        var reply = await rig.Queue.WaitForReplyAsync(receipt, limit.Token);
+
+        Assert.Contains("note returned “one”", reply.Text, StringComparison.Ordinal);
+        Assert.Contains("hang returned “two”", reply.Text, StringComparison.Ordinal);
+        var calls = rig.Calls;
+        Assert.Equal((1, 2), (calls.Count(c => c.Tool == "note"), calls.Count(c => c.Tool == "hang")));
+        Assert.Single(calls.Where(c => c.Tool == "hang").Select(c => c.CallId).Distinct());
+        Assert.Equal([false, true], calls.Where(c => c.Tool == "hang").OrderBy(c => c.Fence).Select(c => c.IsRepeated));
+        Assert.Empty((await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token)).Duplicates);
+    }
+
+    [Theory]
+    [MemberData(nameof(Apis))]
+    public async Task Approval_GivenByTheProducer_LetsAnyWorkerGoOn(string api)
+    {
+        await using var rig = await StartAsync(api);
+        var first = await rig.StartWorkerAsync("--tools", rig.Folder);
+        using var limit = Patience();
+        var receipt = await rig.Queue.AddMessageToThreadAsync("t", "money back\n/tool refund {\"text\":\"5 euros\"}");
+        ApprovalRequested? asked = null;
+        await foreach (var update in rig.Queue.WatchThreadAsync("t", "0", limit.Token))
+        {
+            if ((asked = update as ApprovalRequested) is not null)
+            {
+                break;
+            }
+        }
+
+        Assert.Empty(rig.Calls);
+        await first.StopAsync();
+        await rig.Producer.GetRequiredService<IAssistantQueueAdmin>().ApproveAsync("t", Assert.Single(asked!.Calls).CallId, limit.Token);
+        await rig.StartWorkerAsync("--tools", rig.Folder);
+        var reply = await rig.Queue.WaitForReplyAsync(receipt, limit.Token);
+
+        Assert.Contains("refund returned “5 euros”", reply.Text, StringComparison.Ordinal);
+        Assert.Equal((asked.Calls[0].CallId, false), (Assert.Single(rig.Calls).CallId, rig.Calls[0].IsRepeated));
+    }
+
+    [Fact]
+    public async Task Steer_WhileAToolIsCalled_JoinsTheRun()
+    {
+        await using var rig = await StartAsync("Responses");
+        var hold = Path.Combine(rig.Folder, "hold");
+        await File.WriteAllTextAsync(hold, "");
+        await rig.StartWorkerAsync("--tools", rig.Folder, "--AssistantQueue:Tools:CallTimeout", "00:00:05");
+        using var limit = Patience();
+        var first = await rig.Queue.AddMessageToThreadAsync("t", "go\n/tool hang {\"text\":\"one\"}");
+        await rig.WaitForCallsAsync(calls => calls.Count == 1, limit.Token);
+
+        var second = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "and hurry", WhenBusy = BusyAction.Steer }, limit.Token);
+        var reply = await rig.Queue.WaitForReplyAsync(second, limit.Token);
+
+        // The tool ran into its time limit, and its round carried the newer message.
+        Assert.Equal([first.MessageId, second.MessageId], reply.MessageIds);
+        var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token);
+        Assert.Empty(ledger.Duplicates);
+        Assert.Equal(2, ledger.TextsOf("t").Count);
+    }
+
+    private static CancellationTokenSource Patience() => new(TimeSpan.FromMinutes(2));
+
+    private static async Task<PipelineRig> StartAsync(string api, params string[] emulator) =>
+        await PipelineRig.StartAsync((await TestRedis.GetAsync()).Instance.ConnectionString, api == "Assistants" ? Assistants : Responses, emulator);
+}
