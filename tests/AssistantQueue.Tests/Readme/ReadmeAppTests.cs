@@ -56,6 +56,34 @@ public sealed class ReadmeAppTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Tools_OfTheApp_AreCalledAndTheRefundWaitsForItsApproval()
+    {
+        var builder = NewBuilder();
+        builder.Configuration["AssistantQueue:QueuePrefix"] = "tools";
+        Snippets.Tools(builder);
+        builder.Services.AddSingleton<Orders>();
+        await using var app = builder.Build();
+        await app.StartAsync();
+        var queue = app.Services.GetRequiredService<IAssistantMessageQueue>();
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+
+        var receipt = await queue.AddMessageToThreadAsync("carol", "/tool find_order {\"number\":\"4711\"}\n/tool refund {\"number\":\"4711\",\"euros\":5}");
+        await foreach (var update in queue.WatchThreadAsync("carol", "0", limit.Token))
+        {
+            if (update is ApprovalRequested asked)
+            {
+                await app.Services.GetRequiredService<IAssistantQueueAdmin>().ApproveAsync("carol", Assert.Single(asked.Calls).CallId, limit.Token);
+                break;
+            }
+        }
+
+        var reply = await queue.WaitForReplyAsync(receipt, limit.Token);
+        Assert.Contains("Order 4711 is on its way.", reply.Text, StringComparison.Ordinal);
+        Assert.Contains("Refunded 5 for 4711, reference call_", reply.Text, StringComparison.Ordinal);
+        await app.StopAsync(limit.Token);
+    }
+
+    [Fact]
     public async Task Handler_MessagesThatTheApiRefuses_SaysSorry()
     {
         await PostAsync("bob", "/refuse", "wamid.2");

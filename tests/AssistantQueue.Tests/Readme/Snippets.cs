@@ -68,6 +68,22 @@ internal static class Snippets
         #endregion
     }
 
+    public static void Tools(WebApplicationBuilder builder)
+    {
+        #region tools
+        builder.Services.AddAssistantMessageQueue()
+            .UseOpenAI()
+            .AddTool(AIFunctionFactory.Create(FindOrder, "find_order"))
+            .AddTool(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(Refund, "refund")));
+
+        static string FindOrder(string number, IServiceProvider services) =>          // services of a scope of the call's own
+            services.GetRequiredService<Orders>().StatusOf(number);
+
+        static string Refund(string number, decimal euros, AIFunctionArguments arguments) =>
+            $"Refunded {euros} for {number}, reference {arguments.GetToolCall()!.CallId}.";
+        #endregion
+    }
+
     public static void Named(IServiceCollection services)
     {
         #region named
@@ -86,6 +102,8 @@ internal static class Snippets
             {
                 MessagesStored stored => $"waiting: {string.Join(", ", stored.MessageIds)}",
                 BatchStarted started => $"run {started.Attempt} of {started.BatchId}",
+                TextDelta delta => delta.Text,
+                ToolCalled call => $"calls {call.Name}({call.Arguments})",
                 BatchReplied { Reply: var reply } => reply.Text,
                 BatchRetrying retrying => $"again at {retrying.RetryAt}",
                 BatchFailed { Failure: var failure } => failure.Error,
@@ -184,4 +202,12 @@ public sealed class Echo : IAssistantBackend
 public interface IChannel
 {
     Task SendAsync(string threadId, string text, string idempotencyKey, CancellationToken cancellationToken);
+}
+
+/// <summary>What the snippet's tool asks.</summary>
+public sealed class Orders
+{
+    private readonly string _answer = "is on its way.";
+
+    public string StatusOf(string number) => $"Order {number} {_answer}";
 }

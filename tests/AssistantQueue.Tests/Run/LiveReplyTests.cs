@@ -8,7 +8,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace AssistantQueue.Tests.Run;
 
 /// <summary>What a run tells: kept within bounds, published only while somebody watches and not more often than it may.</summary>
-public class LiveReplyTests
+public sealed class LiveReplyTests : IAsyncDisposable
 {
     private readonly FakeTimeProvider _time = new();
     private readonly Channel<IReadOnlyList<LiveItem>> _published = Channel.CreateUnbounded<IReadOnlyList<LiveItem>>();
@@ -20,6 +20,8 @@ public class LiveReplyTests
         _store.OnPublish = (_, items) => _published.Writer.TryWrite(items);
         _live = new LiveReply("t", 7, _store, _time, NullLogger.Instance);
     }
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
     public async Task NobodyWatches_NothingIsPublished()

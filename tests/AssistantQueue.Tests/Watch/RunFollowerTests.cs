@@ -5,7 +5,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace AssistantQueue.Tests.Watch;
 
 /// <summary>A watcher's view of the run under way: what is news, and when its worker is asked.</summary>
-public class RunFollowerTests
+public sealed class RunFollowerTests : IAsyncDisposable
 {
     private readonly FakeTimeProvider _time = new();
     private readonly FakeStore _store = new();
@@ -17,6 +17,8 @@ public class RunFollowerTests
         _store.OnAsk = (worker, fence, after) => _asked.Add((worker, fence, after));
         _run = new RunFollower(_time);
     }
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
     public async Task Ask_RunBegins_AtOnceAndThenEveryTenSeconds()
