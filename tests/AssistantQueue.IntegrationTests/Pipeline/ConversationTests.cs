@@ -8,7 +8,10 @@ public sealed class ConversationTests
 {
     private static readonly Dictionary<string, string> Responses = new()
     {
-        ["OpenAI:Model"] = "gpt-test", ["OpenAI:Stream"] = "true", ["MessageDelay"] = "00:00:00", ["LockDuration"] = "00:00:04",
+        ["OpenAI:Model"] = "gpt-test",
+        ["OpenAI:Stream"] = "true",
+        ["MessageDelay"] = "00:00:00",
+        ["LockDuration"] = "00:00:04",
     };
 
     private static readonly Dictionary<string, string> Assistants = new(Responses) { ["OpenAI:Api"] = "Assistants", ["OpenAI:AssistantId"] = "asst_test" };
