@@ -76,11 +76,11 @@ public sealed record TextDelta : ThreadUpdate
     public required string Text { get; init; }
 }
 
-/// <summary>The run told more than is kept for watchers that come late (64 kB): what is between the last update and the next one is missing, and comes with the reply.</summary>
+/// <summary>Something is missing between the last update and the next one: a run told more than is kept for watchers that come late (64 kB; its reply has it all), or the position that a watcher gave isn't in the kept history.</summary>
 public sealed record UpdatesSkipped : ThreadUpdate
 {
-    /// <summary>Gets the batch.</summary>
-    public required string BatchId { get; init; }
+    /// <summary>Gets the batch whose run told more than is kept; null when the position isn't known and the watcher begins with the oldest that is kept.</summary>
+    public string? BatchId { get; init; }
 }
 
 /// <summary>The model asked for a tool, and it is being called.</summary>

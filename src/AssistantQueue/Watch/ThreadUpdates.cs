@@ -7,6 +7,8 @@ namespace AssistantQueue.Watch;
 /// <summary>Turns what the store keeps and announces into a thread's updates. Positions are the store's stamps. Pure.</summary>
 internal static class ThreadUpdates
 {
+    private const int KeptOutcomes = 20;
+
     /// <summary>The kept updates that are newer than a position, in their order.</summary>
     public static IReadOnlyList<ThreadUpdate> Of(string threadId, ThreadHistory history, long after)
     {
@@ -89,6 +91,12 @@ internal static class ThreadUpdates
             ],
         };
     }
+
+    /// <summary>Whether a position is not, or no longer, in the history: from a Redis that lost its data since, or older than the oldest of a full list of outcomes.</summary>
+    public static bool IsUnknown(ThreadHistory history, long stamp) =>
+        stamp > NewestOf(history) || (stamp > 0 && history.Outcomes.Count >= KeptOutcomes && history.Outcomes[0].FirstSequence > stamp);
+
+    public static UpdatesSkipped Skipped(string threadId) => new() { ThreadId = threadId, Position = "0" };
 
     /// <summary>What a run told while it is under way. Its place is behind the last update that is kept, by the number of the item.</summary>
     public static ThreadUpdate Live(string threadId, string batchId, long last, LiveItem item)

@@ -28,6 +28,11 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
             run.Begin(running.Stamp, running.BatchId, running.WorkerId, running.Stamp <= last ? after?.Item ?? 0 : 0);
         }
 
+        if (after is { } wanted && ThreadUpdates.IsUnknown(history, wanted.Stamp))
+        {
+            yield return ThreadUpdates.Skipped(threadId);
+        }
+
         var looked = time.GetTimestamp();
         var lookAfter = Spread();
         IReadOnlyList<ThreadUpdate> updates = [.. ThreadUpdates.Of(threadId, history, last).Select(update => ThreadUpdates.Behind(update, run))];

@@ -79,17 +79,39 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
     }
 
     [Fact]
-    public async Task Watch_PositionFromTheFuture_BeginsWithWhatIsKept()
+    public async Task Watch_UnknownPosition_SaysSoAndBeginsWithWhatIsKept()
     {
         await using var test = new TestQueue(shared.Redis.ConnectionString);
         await test.Queue.AddMessageToThreadAsync("c1", "one");
-        await using var watch = Watch(test.Queue, "9000000000000000000");
+        await using var watch = Watch(test.Queue, "9000000000000000000.3");
 
+        Assert.Null(Assert.IsType<UpdatesSkipped>(await watch.NextAsync()).BatchId);
         Assert.IsType<MessagesStored>(await watch.NextAsync());
+    }
+
+    [Fact]
+    public async Task Watch_PositionOlderThanWhatIsKept_SaysSo()
+    {
+        await using var test = new TestQueue(shared.Redis.ConnectionString);
+        for (var i = 0; i < 21; i++)
+        {
+            await test.Queue.AddMessageToThreadAsync("c1", $"{i}");
+            await test.ReplyAsync(await test.ClaimAsync(), $"reply {i}");
+        }
+
+        await using var old = Watch(test.Queue, "1");
+        Assert.IsType<UpdatesSkipped>(await old.NextAsync());
+        Assert.IsType<MessagesStored>(await old.NextAsync());
+        var first = Assert.IsType<BatchReplied>(await old.NextAsync());
+        Assert.Equal("reply 1", first.Reply.Text);
+        await using var known = Watch(test.Queue, first.Position);
+        Assert.IsType<MessagesStored>(await known.NextAsync());
     }
 
     [Theory]
     [InlineData("")]
+    [InlineData("1.")]
+    [InlineData("1.x")]
     [InlineData("latest")]
     [InlineData("-1")]
     public async Task Watch_NoPosition_Throws(string after)

@@ -220,6 +220,24 @@ public class RecoveryTests
     }
 
     [Fact]
+    public async Task Journal_OfANewerVersion_IsHeldWithOneWarningAndStarvesNobody()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        await rig.AddAsync("newer", "hi");
+        var batch = (await rig.ClaimAsDyingWorkerAsync()).Batches[0];
+        await rig.Store.WriteJournalAsync(batch.Lease, new JournalWrite("""{"version":2,"poem":"…"}""", true, []), default);
+        await rig.EndLeasesAsync();
+        await rig.StartWorkerAsync();
+        await rig.AddAsync("c1", "hi");
+
+        Assert.Equal("c1", (await rig.Handler.NextReplyAsync()).ThreadId);
+        await rig.StopWorkersAsync();
+        Assert.Equal(ReplyState.Pending, (await rig.Store.FindReplyAsync("newer", batch.FirstSequence, default)).State);
+        Assert.Single(rig.Logged(LogLevel.Warning), r => r.Message.Contains("newer version", StringComparison.Ordinal));
+        Assert.Empty((await rig.ClaimAsDyingWorkerAsync()).Batches);
+    }
+
+    [Fact]
     public async Task Reply_ThatIsStoredButNotDelivered_IsDeliveredByTheNextWorkerWithoutARun()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
