@@ -3,7 +3,6 @@ using AssistantQueue.IntegrationTests.Redis;
 namespace AssistantQueue.IntegrationTests.Faults;
 
 /// <summary>Masters of a Cluster change, planned or killed, and slots move while messages flow: nothing is lost, nothing comes twice, one run at a time.</summary>
-[Collection("alone")]
 public sealed class ClusterTests
 {
     private const int Threads = 16;

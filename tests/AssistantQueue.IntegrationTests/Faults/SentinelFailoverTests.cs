@@ -8,7 +8,6 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// Runs are under way in every thread during the failover and end after it. An enqueue waits for replicas; a finish doesn't, and one
 /// that died with the primary would be repeated (at least once, not once).
 /// </remarks>
-[Collection("alone")]
 public sealed class SentinelFailoverTests(ITestOutputHelper output)
 {
     private const int Threads = 4;
