@@ -91,7 +91,11 @@ public abstract class ApprovalTests(StoreServer server) : StoreTest(server)
         await PassAsync("held");
         await ClaimAsync(max: 0);
 
-        Assert.Equal(lease.BatchId, (await ClaimOneAsync("w2")).Lease.BatchId);
+        var next = await ClaimOneAsync("w2");
+        Assert.Equal(lease.BatchId, next.Lease.BatchId);
+        // Held for another reason, it waits for nobody's approval.
+        await Store.ReleaseAsync(next.Lease, new ReleaseWrite(60 * Second, null, true, ReleaseHold.NewerVersion), Ct);
+        Assert.Null((await Store.ReadHistoryAsync("c", Ct)).Approval);
     }
 
     [Fact]

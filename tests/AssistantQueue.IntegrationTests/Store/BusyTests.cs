@@ -66,9 +66,25 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
     public async Task Claim_AfterAnOwnerThatDied_BringsItsWish()
     {
         await Seed.RunningAsync("c", ["a"], leaseIn: -1);
-        await Seed.ThreadAsync("c", ("wish", "I"), ("adoptable", "1"));
+        await Seed.ThreadAsync("c", ("wish", "I"), ("posted", "1"), ("adoptable", "1"));
 
         Assert.Equal(RunWish.Interrupt, (await ClaimOneAsync("w2")).Wish);
+    }
+
+    [Theory]
+    [InlineData(false, new[] { "a", "b" }, RunWish.None)]
+    [InlineData(true, new[] { "a" }, RunWish.Interrupt)]
+    public async Task Claim_OfABatchThatWhoWantedSomethingIsIn_WantsNothingAnyMore(bool posted, string[] messages, object wish)
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+        await EnqueueAsync("c", Message("b") with { WhenBusy = BusyAction.Interrupt });
+        await RetryAsync(lease, posted);
+
+        var next = await ClaimOneAsync("w2");
+
+        Assert.Equal(messages, Texts(next));
+        Assert.Equal((RunWish)wish, next.Wish);
+        Assert.Equal([new Renewal(RenewAnswer.Renewed, (RunWish)wish)], Store.Renew(0, "w2", [next.Lease]));
     }
 
     [Fact]

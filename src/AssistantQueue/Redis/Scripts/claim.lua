@@ -78,14 +78,14 @@ local moving, spent = {}, 0
 local function consider(id, source)
   if spent > budget and #found > 0 then return end
   local length = redis.pcall('LLEN', p .. ':messages:' .. id)
-  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable')
+  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable', 'wish', 'approval')
   local conversation = redis.pcall('HGETALL', p .. ':conversation:' .. id)
   if type(length) == 'table' or h.err or conversation.err then
     foreign[#foreign + 1] = { id = id, source = source, known = not h.err, old = not h.err and tonumber(h[5] or 0) or 0 }
     return
   end
   conversations[id] = conversation
-  local thread = { id = id, source = source, length = length, old = tonumber(h[5] or 0), batch = h[2], deaths = tonumber(h[7] or 0) }
+  local thread = { id = id, source = source, length = length, old = tonumber(h[5] or 0), batch = h[2], deaths = tonumber(h[7] or 0), rested = h[10] }
   if length == 0 then found[#found + 1] = thread return end
   if source == leases then
     local record = tonumber(redis.call('ZSCORE', p .. ':workers', h[1] or '') or 0)
@@ -100,6 +100,8 @@ local function consider(id, source)
     thread.first, thread.last, thread.count, characters = tonumber(h[3]), tonumber(h[4]), thread.old, 0
   else
     thread.count, thread.first, thread.last, characters = fitting(id, length)
+    -- Who wanted something of the last run is in this batch; it must not be interrupted for its own messages.
+    thread.granted = h[9]
     if h[3] ~= text(thread.first) or h[4] ~= text(thread.last) then thread.batch = nil end
   end
   spent = spent + characters
@@ -158,6 +160,8 @@ for i, thread in ipairs(found) do
     redis.call('HSET', key, 'fence', text(fence), 'owner', worker, 'token', token,
       'batch', thread.batch or (token .. '-' .. i), 'first', text(thread.first), 'last', text(thread.last),
       'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0', 'revision', '0')
+    if thread.granted then redis.call('HDEL', key, 'wish') end
+    if thread.rested then redis.call('HDEL', key, 'approval') end
     redis.call('ZADD', leases, text(now + lock), thread.id)
     redis.call('HINCRBY', counters, 'active', thread.count - (thread.source == leases and thread.old or 0))
     local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
