@@ -1,3 +1,4 @@
+using System.Text;
 using AssistantQueue.Store;
 using Microsoft.Extensions.Logging;
 
@@ -13,7 +14,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     /// <summary>How long a question counts. Watchers repeat theirs at a third of it.</summary>
     public static readonly TimeSpan WatchTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long the run tells without having been asked, when somebody heard of its beginning: a short one would be over before the first question.</summary>
+    /// <summary>How long the run tells without having been asked, when somebody heard of its beginning: a short one would be over before the first question, which may also come too early.</summary>
     private static readonly TimeSpan ExpectTime = TimeSpan.FromSeconds(2);
 
     private const int MaxKept = 64 * 1024;
@@ -33,7 +34,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
 
     private readonly Lock _sync = new();
     private readonly Queue<LiveItem> _kept = new();
-    private readonly System.Text.StringBuilder _text = new();
+    private readonly StringBuilder _text = new();
     private int _length;
     private int _weight;
     private int _lastIndex;

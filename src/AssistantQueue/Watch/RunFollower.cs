@@ -9,8 +9,12 @@ internal sealed class RunFollower(TimeProvider time)
     private static readonly TimeSpan AskEvery = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(250);
 
+    // The first question may come before the worker has read the batch that it was told of; until the second the run tells by itself (LiveReply.Expect).
+    private static readonly TimeSpan AskSecond = TimeSpan.FromSeconds(1);
+
     private string _workerId = "";
     private long _asked;
+    private int _questions;
     private bool _lacksSome;
     private (long Fence, int Item) _mark;
 
@@ -38,7 +42,8 @@ internal sealed class RunFollower(TimeProvider time)
                 return null;
             }
 
-            var wait = (_lacksSome ? AskAgain : AskEvery) - (_asked == 0 ? TimeSpan.MaxValue / 2 : time.GetElapsedTime(_asked));
+            var pause = _lacksSome ? AskAgain : _questions == 1 ? AskSecond : AskEvery;
+            var wait = pause - (_asked == 0 ? TimeSpan.MaxValue / 2 : time.GetElapsedTime(_asked));
             return wait > TimeSpan.Zero ? wait : TimeSpan.Zero;
         }
     }
@@ -52,7 +57,8 @@ internal sealed class RunFollower(TimeProvider time)
     {
         if (fence > Fence && workerId.Length > 0)
         {
-            (Fence, BatchId, _workerId, Item, _asked, _lacksSome) = (fence, batchId, workerId, item, 0, false);
+            (Fence, BatchId, _workerId, Item) = (fence, batchId, workerId, item);
+            (_asked, _questions, _lacksSome) = (0, 0, false);
         }
     }
 
@@ -71,6 +77,7 @@ internal sealed class RunFollower(TimeProvider time)
         }
 
         _asked = time.GetTimestamp();
+        _questions++;
         _lacksSome = false;
         try
         {

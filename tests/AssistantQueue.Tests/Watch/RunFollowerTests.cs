@@ -21,17 +21,22 @@ public sealed class RunFollowerTests : IAsyncDisposable
     public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
-    public async Task Ask_RunBegins_AtOnceAndThenEveryTenSeconds()
+    public async Task Ask_RunBegins_AtOnceAgainAfterASecondAndThenEveryTen()
     {
         Assert.Null(_run.NextQuestion);
         _run.Begin(7, "b", "w1");
-        await AskAsync();
-        await AskAsync();
-        Assert.Equal(TimeSpan.FromSeconds(10), _run.NextQuestion);
-        _time.Advance(TimeSpan.FromSeconds(10));
-        await AskAsync();
+        foreach (var pause in (int[])[1, 10, 10])
+        {
+            await AskAsync();
+            await AskAsync();
+            Assert.Equal(TimeSpan.FromSeconds(pause), _run.NextQuestion);
+            _time.Advance(TimeSpan.FromSeconds(pause));
+        }
 
-        Assert.Equal([("w1", 7, 0), ("w1", 7, 0)], _asked);
+        Assert.Equal(Enumerable.Repeat(("w1", 7L, 0), 3), _asked);
+        _run.Begin(9, "b", "w2");
+        await AskAsync();
+        Assert.Equal(TimeSpan.FromSeconds(1), _run.NextQuestion);
     }
 
     [Fact]
@@ -98,7 +103,7 @@ public sealed class RunFollowerTests : IAsyncDisposable
 
         await AskAsync();
 
-        Assert.Equal(TimeSpan.FromSeconds(10), _run.NextQuestion);
+        Assert.Equal(TimeSpan.FromSeconds(1), _run.NextQuestion);
     }
 
     private ValueTask AskAsync() => _run.AskAsync(_store, "t", CancellationToken.None);
