@@ -10,13 +10,16 @@ namespace AssistantQueue.OpenAI;
 internal sealed class OpenAIBackend(
     string settingsPath,
     Lazy<IOpenAIRunner> runner,
-    LastGood<OpenAIOptions> options,
-    LastGood<AssistantQueueOptions> queueOptions,
+    KeptOptions<OpenAIOptions> options,
+    KeptOptions<AssistantQueueOptions> queueOptions,
     TimeProvider time,
     ILogger<OpenAIBackend> logger) : IAssistantBackend
 {
     // deltas that wait for a slow reader; a full channel slows the stream down
     private const int MaxUpdates = 64;
+
+    /// <summary>Gets the settings as they are now.</summary>
+    internal OpenAIOptions Settings => options.Value;
 
     public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -93,5 +96,5 @@ internal sealed class OpenAIBackend(
     }
 
     private RunContext Context(BatchRun run, Func<RunUpdate, ValueTask> tell) =>
-        new(run, options.Value, queueOptions.Value, settingsPath, time, logger, tell);
+        new(run, Settings, queueOptions.Value, settingsPath, time, logger, tell);
 }

@@ -61,8 +61,8 @@ public static class OpenAIQueueBuilderExtensions
         }
 
         // The worker asks for its backend after the settings were checked: what is bad later finds these.
-        var current = new LastGood<OpenAIOptions>(options, name, logger);
-        var queue = new LastGood<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name, logger);
+        var current = new KeptOptions<OpenAIOptions>(options, name, Rejected);
+        var queue = new KeptOptions<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name, Rejected);
         return new OpenAIBackend(
             path,
             // A client that can't be made now is tried again with the next run.
@@ -71,6 +71,8 @@ public static class OpenAIQueueBuilderExtensions
             queue,
             time,
             logger);
+
+        void Rejected(string faults) => Log.SettingsRejected(logger, name, faults);
     }
 
     private static IOpenAIRunner CreateRunner(IServiceProvider services, string name, OpenAIOptions options, TimeProvider time)

@@ -3,12 +3,11 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
-using Microsoft.Extensions.Options;
 
 namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>Settings that change while the host runs: good ones are taken, bad ones are told and not taken.</summary>
-public sealed class LastGoodTests : IDisposable
+public sealed class KeptSettingsTests : IDisposable
 {
     private readonly IConfigurationRoot _configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
     {
@@ -19,9 +18,9 @@ public sealed class LastGoodTests : IDisposable
 
     private readonly ServiceProvider _services;
     private readonly FakeLogCollector _logs;
-    private readonly LastGood<OpenAIOptions> _options;
+    private readonly OpenAIBackend _backend;
 
-    public LastGoodTests()
+    public KeptSettingsTests()
     {
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(_configuration);
@@ -29,7 +28,7 @@ public sealed class LastGoodTests : IDisposable
         services.AddAssistantMessageQueue().UseOpenAI();
         _services = services.BuildServiceProvider();
         _logs = _services.GetFakeLogCollector();
-        _options = new LastGood<OpenAIOptions>(_services.GetRequiredService<IOptionsMonitor<OpenAIOptions>>(), "", _services.GetRequiredService<ILogger<LastGoodTests>>());
+        _backend = (OpenAIBackend)_services.GetRequiredKeyedService<IAssistantBackend>("");
     }
 
     public void Dispose() => _services.Dispose();
@@ -39,7 +38,7 @@ public sealed class LastGoodTests : IDisposable
     {
         Change("Model", "m2");
 
-        Assert.Equal("m2", _options.Value.Model);
+        Assert.Equal("m2", _backend.Settings.Model);
     }
 
     [Theory]
@@ -49,12 +48,12 @@ public sealed class LastGoodTests : IDisposable
     public void Value_BadChange_StaysTheLastGoodOneAndSaysSoOnce(string setting, string bad, string told)
     {
         Change("Model", "m2");
-        Assert.Equal("m2", _options.Value.Model);
+        Assert.Equal("m2", _backend.Settings.Model);
 
         Change(setting, bad);
 
-        Assert.Equal("m2", _options.Value.Model);
-        Assert.Equal(("m2", TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(100)), (_options.Value.Model, _options.Value.PollInterval, _options.Value.NetworkTimeout));
+        Assert.Equal("m2", _backend.Settings.Model);
+        Assert.Equal(("m2", TimeSpan.FromMilliseconds(250), TimeSpan.FromSeconds(100)), (_backend.Settings.Model, _backend.Settings.PollInterval, _backend.Settings.NetworkTimeout));
         Assert.Contains(told, Assert.Single(_logs.GetSnapshot(), r => r.Level == LogLevel.Error).Message, StringComparison.Ordinal);
     }
 
@@ -62,13 +61,13 @@ public sealed class LastGoodTests : IDisposable
     public void Value_GoodAfterBad_IsTakenAndTheNextFaultIsToldAgain()
     {
         Change("Stream", "perhaps");
-        Assert.False(_options.Value.Stream);
+        Assert.False(_backend.Settings.Stream);
         Change("Stream", "true");
-        Assert.True(_options.Value.Stream);
+        Assert.True(_backend.Settings.Stream);
 
         Change("Stream", "perhaps");
 
-        Assert.True(_options.Value.Stream);
+        Assert.True(_backend.Settings.Stream);
         Assert.Equal(2, _logs.GetSnapshot().Count(r => r.Level == LogLevel.Error));
     }
 
