@@ -91,6 +91,9 @@ internal static partial class Log
     [LoggerMessage(341, LogLevel.Information, "Thread '{ThreadId}': the turn of batch {BatchId} is longer than the history may be (ChatClient:MaxHistoryMessages, ChatClient:MaxHistoryCharacters); part of it is not remembered.")]
     public static partial void TurnShortened(ILogger logger, string threadId, string batchId);
 
+    [LoggerMessage(314, LogLevel.Debug, "Thread '{ThreadId}': tool call {CallId} ({Tool}) failed after it was given up.")]
+    public static partial void ToolFailedLate(ILogger logger, string threadId, string callId, string tool, Exception error);
+
     // 4xx: finish
 
     [LoggerMessage(400, LogLevel.Information, "Thread '{ThreadId}': batch {BatchId} ({Messages} message(s)) was answered at attempt {Attempt} after {Duration}.")]

@@ -37,13 +37,7 @@ internal sealed class RunTools(
         }
         else
         {
-            var ready = Ready(open, settings);
-            await MakeAsync(run, ready, settings, cancellationToken);
-        }
-
-        if (round.Calls.Any(c => c.State != ToolCallState.AwaitingApproval && Known(c) is null))
-        {
-            throw new InvalidOperationException("A tool call ended without an output.");
+            await MakeAsync(run, Ready(open, settings), settings, cancellationToken);
         }
 
         var waiting = round.Calls.Where(c => c.State == ToolCallState.AwaitingApproval).ToList();

@@ -35,15 +35,15 @@ internal sealed class ToolCaller(IServiceScopeFactory scopes, TimeProvider time,
                 ? new ToolCallOutput(call.CallId, call.Name, output, IsError: false)
                 : Error(call, string.Create(CultureInfo.InvariantCulture, $"Error: the tool's result has {output.Length:N0} characters, more than the {MaxOutput:N0} that can be taken."));
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (both.IsCancellationRequested)
         {
-            // A tool that goes on nevertheless is on its own; what it throws then is nobody's.
-            _ = calling.ContinueWith(late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-            throw;
-        }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested)
-        {
-            _ = calling.ContinueWith(late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            // A tool that goes on nevertheless is on its own; what it throws then concerns no run any more.
+            _ = calling.ContinueWith(
+                late => Log.ToolFailedLate(log, run.ThreadId, call.CallId, call.Name, late.Exception!.InnerException!),
+                CancellationToken.None,
+                TaskContinuationOptions.OnlyOnFaulted,
+                TaskScheduler.Default);
+            cancellationToken.ThrowIfCancellationRequested();
             Log.ToolTimedOut(log, run.ThreadId, call.CallId, call.Name, settings.CallTimeout);
             return Error(call, string.Create(CultureInfo.InvariantCulture, $"Error: the tool did not answer within {settings.CallTimeout.TotalSeconds:0.###} seconds."));
         }
