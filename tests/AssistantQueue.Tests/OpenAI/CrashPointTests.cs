@@ -1,13 +1,10 @@
 using AssistantQueue.Emulators;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>An owner dies before and after each of its saves and calls, all of them enumerated; the next owner goes on with what was stored.</summary>
-public class CrashPointTests : BackendTest
+public class CrashPointTests : CrashTest
 {
-    protected override void Configure(OpenAIOptions options) => options.Model = "gpt-test";
-
     [Theory]
     [InlineData(OpenAIApi.Responses, true, false)]
     [InlineData(OpenAIApi.Responses, true, true)]
@@ -16,21 +13,14 @@ public class CrashPointTests : BackendTest
     [InlineData(OpenAIApi.Assistants, true, true)]
     public async Task Run_OwnerDiesAtAnyPoint_EachMessageIsInTheHistoryOnceAndAnswered(OpenAIApi api, bool background, bool stream)
     {
-        void Settings(OpenAIOptions options)
-        {
-            options.Api = api;
-            options.AssistantId = "asst_1";
-            options.Background = background;
-            options.Stream = stream;
-        }
-
+        var settings = Over(api, background, stream);
         // a stream whose client is gone ends with it
         Emulator.Options.LostStream = LostClient.Ends;
-        var points = await PointsAsync(Settings);
+        var points = await PointsAsync(settings);
         Assert.True(points >= 10, $"only {points} points");
         for (var at = 1; at <= points; at++)
         {
-            var (thread, reply, diedAt) = await DieAndGoOnAsync(Settings, at);
+            var (thread, reply, diedAt) = await DieAndGoOnAsync(settings, at);
 
             Assert.True(Ledger.TextsOf(thread) is ["one", "two"], $"point {at} ({diedAt}): {string.Join(", ", Ledger.TextsOf(thread))}");
             Assert.Contains("You wrote 2 messages", reply.Text);
@@ -45,17 +35,11 @@ public class CrashPointTests : BackendTest
     [InlineData(true, true)]
     public async Task Run_ChainAndOwnerDiesAtAnyPoint_TheBranchThatGoesOnHasEachMessageOnce(bool background, bool stream)
     {
-        void Settings(OpenAIOptions options)
-        {
-            options.UseConversations = false;
-            options.Background = background;
-            options.Stream = stream;
-        }
-
-        var points = await PointsAsync(Settings);
+        var settings = OverAChain(background, stream);
+        var points = await PointsAsync(settings);
         for (var at = 1; at <= points; at++)
         {
-            var (thread, reply, diedAt) = await DieAndGoOnAsync(Settings, at);
+            var (thread, reply, diedAt) = await DieAndGoOnAsync(settings, at);
 
             Assert.Contains("You wrote 2 messages", reply.Text);
             Assert.DoesNotContain("Before that", reply.Text);
@@ -65,35 +49,13 @@ public class CrashPointTests : BackendTest
         }
     }
 
-    private async Task<int> PointsAsync(Action<OpenAIOptions> settings)
-    {
-        using var owner = new CrashingOwner(at: 0);
-        var batch = new StoredBatch("whole", "one", "two") { AtSave = at => owner.Pass(at == 0 ? "before save" : "after save") };
-        await CompleteAsync(NewBackend(settings, services: s => s.AddSingleton(new HttpClient(owner))), batch);
-        return owner.Points;
-    }
+    private protected override StoredBatch NewBatch(string thread, CrashingOwner owner) =>
+        new(thread, "one", "two") { BatchId = "batch-" + thread, AtSave = point => owner.Pass(point == 0 ? "before save" : "after save") };
 
     private async Task<(string Thread, RunCompleted Reply, string? DiedAt)> DieAndGoOnAsync(Action<OpenAIOptions> settings, int at)
     {
-        using var owner = new CrashingOwner(at);
         var thread = $"t{at}";
-        var batch = new StoredBatch(thread, "one", "two") { BatchId = $"batch-{at}", AtSave = point => owner.Pass(point == 0 ? "before save" : "after save") };
-        var dying = NewBackend(settings, services: s => s.AddSingleton(new HttpClient(owner)));
-        try
-        {
-            await foreach (var update in dying.RunAsync(batch.NextOwner(), owner.Life.Token))
-            {
-                // whatever it still tells is lost with it
-            }
-        }
-        catch (Exception e) when (e is OwnerDiedException or OperationCanceledException or AssistantBackendException)
-        {
-            // dead
-        }
-
-        batch.AtSave = _ => { };
-        // what it left at the API may take a moment to end
-        await Emulator.Ledger.WaitForAsync(l => l.Open.All(r => r.Status == "requires_action"), Ct);
-        return (thread, await CompleteAsync(NewBackend(settings), batch), owner.DiedAt);
+        var (batch, diedAt) = await DieAsync(settings, thread, at);
+        return (thread, await CompleteAsync(NewBackend(settings), batch), diedAt);
     }
 }

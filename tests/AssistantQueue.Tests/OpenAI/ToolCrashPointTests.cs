@@ -1,14 +1,9 @@
-using AssistantQueue.Emulators;
-using Microsoft.Extensions.DependencyInjection;
-
 namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>An owner dies before and after each save, each call to the API and each tool's work of a batch with two tool rounds; the next owner goes on with what was stored.</summary>
-public class ToolCrashPointTests : BackendTest
+public class ToolCrashPointTests : CrashTest
 {
     private const string Ask = "/tool look {\"what\":\"here\"}\n/tool weigh {}\n/then book {\"what\":\"it\"}";
-
-    protected override void Configure(OpenAIOptions options) => options.Model = "gpt-test";
 
     [Theory]
     [InlineData(OpenAIApi.Responses, true, false)]
@@ -18,19 +13,12 @@ public class ToolCrashPointTests : BackendTest
     [InlineData(OpenAIApi.Assistants, true, true)]
     public async Task Run_OwnerDiesAtAnyPoint_EachPostCountsOnceAndNoToolIsCalledTwiceWhoseOutputWasStored(OpenAIApi api, bool background, bool stream)
     {
-        void Settings(OpenAIOptions options)
-        {
-            options.Api = api;
-            options.AssistantId = "asst_1";
-            options.Background = background;
-            options.Stream = stream;
-        }
-
-        var points = await PointsAsync(Settings);
+        var settings = Over(api, background, stream);
+        var points = await PointsAsync(settings);
         Assert.True(points >= 36, $"only {points} points");
         for (var at = 1; at <= points; at++)
         {
-            var end = await DieAndGoOnAsync(Settings, at);
+            var end = await DieAndGoOnAsync(settings, at);
             var where = $"point {at} ({end.DiedAt})";
 
             Assert.True(Ledger.TextsOf(end.Thread) is ["one", Ask], $"{where}: {string.Join(", ", Ledger.TextsOf(end.Thread))}");
@@ -57,17 +45,11 @@ public class ToolCrashPointTests : BackendTest
     [InlineData(true, true)]
     public async Task Run_ChainAndOwnerDiesAtAnyPoint_TheBranchThatGoesOnHasEachMessageAndOutputOnce(bool background, bool stream)
     {
-        void Settings(OpenAIOptions options)
-        {
-            options.UseConversations = false;
-            options.Background = background;
-            options.Stream = stream;
-        }
-
-        var points = await PointsAsync(Settings);
+        var settings = OverAChain(background, stream);
+        var points = await PointsAsync(settings);
         for (var at = 1; at <= points; at++)
         {
-            var end = await DieAndGoOnAsync(Settings, at);
+            var end = await DieAndGoOnAsync(settings, at);
             var where = $"point {at} ({end.DiedAt})";
 
             AssertAnswered(end, where);
@@ -95,15 +77,7 @@ public class ToolCrashPointTests : BackendTest
         }
     }
 
-    private async Task<int> PointsAsync(Action<OpenAIOptions> settings)
-    {
-        using var owner = new CrashingOwner(at: 0);
-        var batch = NewBatch("whole", owner);
-        await CompleteAsync(NewBackend(settings, services: s => s.AddSingleton(new HttpClient(owner))), batch);
-        return owner.Points;
-    }
-
-    private static StoredBatch NewBatch(string thread, CrashingOwner owner)
+    private protected override StoredBatch NewBatch(string thread, CrashingOwner owner)
     {
         var tools = new TestTools().Add("look").Add("weigh").Add("book");
         tools.AtCall = (_, point) => owner.Pass(point == 0 ? "before tool" : "after tool");
@@ -117,28 +91,10 @@ public class ToolCrashPointTests : BackendTest
 
     private async Task<End> DieAndGoOnAsync(Action<OpenAIOptions> settings, int at)
     {
-        using var owner = new CrashingOwner(at);
         var thread = $"t{at}";
-        var batch = NewBatch(thread, owner);
-        var dying = NewBackend(settings, services: s => s.AddSingleton(new HttpClient(owner)));
-        try
-        {
-            await foreach (var update in dying.RunAsync(batch.NextOwner(), owner.Life.Token))
-            {
-                // whatever it still tells is lost with it
-            }
-        }
-        catch (Exception e) when (e is OwnerDiedException or OperationCanceledException or AssistantBackendException)
-        {
-            // dead
-        }
-
-        batch.AtSave = _ => { };
-        batch.Tools!.AtCall = (_, _) => { };
+        var (batch, diedAt) = await DieAsync(settings, thread, at);
         var started = batch.Journal is null ? [] : batch.StoredJournal.Rounds.SelectMany(r => r.Calls).Where(c => c.State == ToolCallState.Started).Select(c => c.CallId).ToHashSet();
-        // what it left at the API may take a moment to end
-        await Emulator.Ledger.WaitForAsync(l => l.Open.All(r => r.Status == "requires_action"), Ct);
-        return new End(thread, await CompleteAsync(NewBackend(settings), batch), owner.DiedAt, batch.Tools, started);
+        return new End(thread, await CompleteAsync(NewBackend(settings), batch), diedAt, batch.Tools!, started);
     }
 
     private sealed record End(string Thread, RunCompleted Reply, string? DiedAt, TestTools Tools, HashSet<string> StartedAtDeath);
