@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using AssistantQueue.Emulators;
 using AssistantQueue.IntegrationTests.Redis;
 using AssistantQueue.IntegrationTests.Store;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -9,7 +10,7 @@ using StackExchange.Redis;
 
 namespace AssistantQueue.IntegrationTests.Faults;
 
-/// <summary>A day in a queue's life, on which every script is run: batches are answered, tried again, waited with, given up, edited and discarded, and a handler refuses.</summary>
+/// <summary>A day in a queue's life, on which every script is run: batches are answered, tried again, waited with, given up, edited and discarded; a handler refuses, a user types, a message joins a run, a tool call is approved.</summary>
 internal sealed class LostAnswerDay : IAsyncDisposable
 {
     private static readonly string[] Answered = ["plain", "retried", "busy", "postponed"];
@@ -22,6 +23,8 @@ internal sealed class LostAnswerDay : IAsyncDisposable
     private readonly string _prefix = TestRedis.NewPrefix();
     private readonly ConcurrentDictionary<string, int> _offers = new();
     private readonly ConcurrentQueue<string> _taken = new();
+    private readonly TaskCompletionSource _holding = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _joining = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public LostAnswerDay(string name, OpenAIEmulator emulator, LostAnswers answers, ConnectionMultiplexer redis)
     {
@@ -43,6 +46,8 @@ internal sealed class LostAnswerDay : IAsyncDisposable
                 (o.Endpoint, o.ApiKey, o.Model) = (emulator.BaseUrl, "sk-test", "gpt-test");
                 (o.PollInterval, o.MaxPollInterval) = (TimeSpan.FromMilliseconds(10), TimeSpan.FromMilliseconds(100));
             })
+            .AddTool(AIFunctionFactory.Create(HoldAsync, "hold"))
+            .AddTool(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(() => "paid", "pay")))
             .OnReply((reply, _) => TakeAsync(reply.ThreadId, reply.Text))
             .OnFailed((failure, _) => TakeAsync(failure.ThreadId, failure.Kind.ToString()));
         _host = builder.Build();
@@ -64,14 +69,15 @@ internal sealed class LostAnswerDay : IAsyncDisposable
             await Assert.ThrowsAsync<BatchFailedException>(() => AskAsync(queue, word, $"{Hello(word)}\n/refuse", cancellationToken));
         }
 
+        var talk = await TalkAsync(queue, cancellationToken);
         await OperateAsync(_host.Services.GetRequiredKeyedService<IAssistantQueueAdmin>(_name), cancellationToken);
         await WatchAsync(queue, Thread("edited"), cancellationToken);
         await SettleAsync(cancellationToken);
         var status = await AgainAsync(() => queue.GetQueueStatusAsync(cancellationToken));
         await _host.StopAsync(cancellationToken);
 
-        Assert.Equal((0, 0, 0, 5, 0), (status.ActiveCount, status.WaitingCount, status.DelayedCount, status.CompletedCount, status.FailedCount));
-        await JudgeAsync();
+        Assert.Equal((0, 0, 0, 7, 0), (status.ActiveCount, status.WaitingCount, status.DelayedCount, status.CompletedCount, status.FailedCount));
+        await JudgeAsync(talk);
     }
 
     public ValueTask DisposeAsync()
@@ -100,6 +106,48 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         return await AgainAsync(() => queue.WaitForReplyAsync(receipt with { Sequence = 0 }, cancellationToken));
     }
 
+    // The user types on, a message joins the run while its tool is at work, and the next call waits for somebody's approval.
+    private async Task<AssistantReply> TalkAsync(IAssistantMessageQueue queue, CancellationToken cancellationToken)
+    {
+        var (thread, text) = (Thread("talk"), $"{Hello("talk")}\n/tool hold {{}}\n/then pay {{}}");
+        var first = await queue.EnqueueAsync(new AssistantMessage { ThreadId = thread, Text = text, MessageId = "talk" }, cancellationToken);
+        await DoAgainAsync(() => queue.NotifyTypingAsync(thread, cancellationToken));
+        await _holding.Task.WaitAsync(cancellationToken);
+        var second = await queue.EnqueueAsync(
+            new AssistantMessage { ThreadId = thread, Text = Hello("joining"), MessageId = "joining", WhenBusy = BusyAction.Steer }, cancellationToken);
+        _joining.SetResult();
+        var asked = await AgainAsync(async () =>
+        {
+            await foreach (var update in queue.WatchThreadAsync(thread, after: "0", cancellationToken))
+            {
+                if (update is ApprovalRequested requested)
+                {
+                    return requested;
+                }
+            }
+
+            throw new InvalidOperationException("The watching ended.");
+        });
+        var admin = _host.Services.GetRequiredKeyedService<IAssistantQueueAdmin>(_name);
+        await DoAgainAsync(() => admin.ApproveAsync(thread, Assert.Single(asked.Calls).CallId, cancellationToken));
+        var reply = await AgainAsync(() => queue.WaitForReplyAsync(first, cancellationToken));
+        Assert.Equal([first.MessageId, second.MessageId], reply.MessageIds);
+        return reply;
+    }
+
+    private async Task<string> HoldAsync(CancellationToken cancellationToken)
+    {
+        _holding.TrySetResult();
+        await _joining.Task.WaitAsync(cancellationToken);
+        return "held";
+    }
+
+    private static async Task DoAgainAsync(Func<Task> call) => await AgainAsync(async () =>
+    {
+        await call();
+        return 0;
+    });
+
     private static async Task WatchAsync(IAssistantMessageQueue queue, string thread, CancellationToken cancellationToken) =>
         await AgainAsync(async () =>
         {
@@ -121,15 +169,9 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         var edited = failed.Single(f => f.ThreadId == Thread("edited")).BatchId;
         var details = await AgainAsync(() => admin.GetFailedAsync(edited, cancellationToken));
         Assert.Equal("edited", Assert.Single(details!.Messages).MessageId);
-        await DoAsync(() => admin.EditFailedAsync(edited, "edited", Hello("edited"), cancellationToken));
-        await DoAsync(() => admin.RetryFailedAsync(edited, cancellationToken));
-        await DoAsync(() => admin.DiscardFailedAsync(failed.Single(f => f.BatchId != edited).BatchId, cancellationToken));
-
-        static Task DoAsync(Func<Task> call) => AgainAsync(async () =>
-        {
-            await call();
-            return 0;
-        });
+        await DoAgainAsync(() => admin.EditFailedAsync(edited, "edited", Hello("edited"), cancellationToken));
+        await DoAgainAsync(() => admin.RetryFailedAsync(edited, cancellationToken));
+        await DoAgainAsync(() => admin.DiscardFailedAsync(failed.Single(f => f.BatchId != edited).BatchId, cancellationToken));
     }
 
     private async Task SettleAsync(CancellationToken cancellationToken)
@@ -147,14 +189,17 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         }
     }
 
-    private async Task JudgeAsync()
+    private async Task JudgeAsync(AssistantReply talk)
     {
         var ledger = _emulator.Ledger.Snapshot();
         Assert.All(Answered.Append("edited"), word => Assert.Equal([Hello(word)], ledger.TextsOf(Thread(word))));
         Assert.DoesNotContain(ledger.Overlaps, o => o.ThreadKey.StartsWith(_name, StringComparison.Ordinal));
         Assert.All(Answered.Append("edited"), word => Assert.Equal(word == "retried" ? 2 : 1, ledger.TimesAccepted(Hello(word))));
+        Assert.Equal(2, ledger.TextsOf(Thread("talk")).Count);
+        Assert.Equal(1, ledger.TimesAccepted(Hello("joining")));
+        Assert.Equal(["held", "paid"], ledger.Runs.Where(r => r.ThreadKey == Thread("talk")).SelectMany(r => r.ToolOutputs?.Values ?? []));
         Assert.Equal(
-            Answered.Append("edited").Select(word => $"{Thread(word)}: You wrote: “{Hello(word)}”.").Concat([$"{Thread("edited")}: Permanent", $"{Thread("discarded")}: Permanent"]).Order(),
+            Answered.Append("edited").Select(word => $"{Thread(word)}: You wrote: “{Hello(word)}”.").Concat([$"{Thread("talk")}: {talk.Text}", $"{Thread("edited")}: Permanent", $"{Thread("discarded")}: Permanent"]).Order(),
             _taken.Distinct().Order());
         await Invariants.CheckAsync(_redis, P);
         Assert.DoesNotContain((await Snapshot.TakeAsync(_redis, P)).Keys.Keys, k =>
