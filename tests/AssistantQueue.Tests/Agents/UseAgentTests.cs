@@ -161,7 +161,6 @@ public sealed class UseAgentTests : IAsyncDisposable
     public async Task Owner_DiesDuringTheRun_NextOneBeginsAgainFromTheLastSession()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
-        rig.Options.LockDuration = TimeSpan.FromSeconds(1);
         IAssistantBackend Backend() => new AssistantQueue.Agents.AgentBackend(() => new TestAgent(_client), () => new AgentOptions(), () => rig.Options, TimeProvider.System, rig.Log);
         var dying = rig.Connect();
         await rig.StartWorkerAsync(store: dying, backend: Backend());
@@ -180,6 +179,7 @@ public sealed class UseAgentTests : IAsyncDisposable
         await rig.AddAsync("c1", "two");
         await isHanging.Task.WaitAsync(TestTimes.Patience);
         dying.Before = _ => TroubledStore.Unavailable();
+        await rig.EndLeasesAsync();
         await rig.StartWorkerAsync(backend: Backend());
 
         Assert.Equal("two", (await rig.Handler.NextReplyAsync()).Text);

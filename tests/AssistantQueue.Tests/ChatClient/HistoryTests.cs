@@ -121,7 +121,6 @@ public class HistoryTests
     public async Task Owner_DiesBeforeComplete_LeavesNoTurnAndTheNextOneWritesOne()
     {
         await using var rig = await ChatRig.CreateAsync();
-        rig.Rig.Options.LockDuration = TimeSpan.FromSeconds(1);
         var dying = rig.Rig.Connect();
         var isDead = new TaskCompletionSource();
         dying.Before = method =>
@@ -142,6 +141,7 @@ public class HistoryTests
         await rig.StartWorkerAsync(dying);
         await rig.Rig.AddAsync("c1", "one");
         await isDead.Task.WaitAsync(TestTimes.Patience);
+        await rig.Rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
 
         var reply = await rig.Rig.Handler.NextReplyAsync();
@@ -158,7 +158,6 @@ public class HistoryTests
     public async Task Owner_DiesAfterComplete_TurnIsThereWithItsReply()
     {
         await using var rig = await ChatRig.CreateAsync();
-        rig.Rig.Options.LockDuration = TimeSpan.FromSeconds(1);
         var dying = rig.Rig.Connect();
         var isDead = new TaskCompletionSource();
         dying.Before = _ =>
@@ -179,6 +178,7 @@ public class HistoryTests
         await rig.StartWorkerAsync(dying);
         await rig.Rig.AddAsync("c1", "one");
         await isDead.Task.WaitAsync(TestTimes.Patience);
+        await rig.Rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
 
         Assert.Equal("one", (await rig.Rig.Handler.NextReplyAsync()).Text);

@@ -103,7 +103,6 @@ public class ToolTests
     public async Task Owner_DiesBetweenRounds_NextOneCallsOnlyWhatHasNoOutputWithTheSameId()
     {
         await using var rig = await ChatRig.CreateAsync();
-        rig.Rig.Options.LockDuration = TimeSpan.FromSeconds(1);
         var dying = rig.Rig.Connect();
         var calls = new ConcurrentQueue<(string Id, bool IsRepeated)>();
         var slowBegan = new TaskCompletionSource();
@@ -149,6 +148,7 @@ public class ToolTests
         await slowBegan.Task.WaitAsync(TestTimes.Patience);
         await quickKept.Task.WaitAsync(TestTimes.Patience);
         Volatile.Write(ref isDead, true);
+        await rig.Rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
 
         var reply = await rig.Rig.Handler.NextReplyAsync();
@@ -195,7 +195,6 @@ public class ToolTests
         await using var rig = await ChatRig.CreateAsync();
         var called = new TaskCompletionSource();
         var goOn = new TaskCompletionSource();
-        rig.Rig.Options.LockDuration = TimeSpan.FromSeconds(1);
         rig.Rig.Tools.Add(AIFunctionFactory.Create(
             async () =>
             {
@@ -205,12 +204,11 @@ public class ToolTests
             },
             "find"));
         rig.Client.Answer = (request, _) => Task.FromResult(request.Lines.Count == 1 ? TestChatClient.Ask(("a", "find", "{}")) : TestChatClient.Say("Both answered."));
-        await using var store = new WishWatcher(rig.Rig.Connect());
-        await rig.StartWorkerAsync(store);
+        await rig.StartWorkerAsync();
         await rig.Rig.AddAsync("c1", "one");
         await called.Task.WaitAsync(TestTimes.Patience);
         await rig.Rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "c1", Text = "and two", MessageId = "id-two", WhenBusy = BusyAction.Steer });
-        await store.Wished.WaitAsync(TestTimes.Patience);
+        await rig.Rig.WishedAsync("c1");
         goOn.SetResult();
 
         var reply = await rig.Rig.Handler.NextReplyAsync();
@@ -235,27 +233,6 @@ public class ToolTests
 
         Assert.Equal("too_many_tool_rounds", Assert.Single(failure.Attempts).Code);
         Assert.Contains("Answer with what you have", rig.Client.Requests.Last().Lines[^1], StringComparison.Ordinal);
-    }
-
-    /// <summary>Tells when the worker knows that a message wants to join.</summary>
-    private sealed class WishWatcher(TroubledStore inner) : TroubledStore(inner)
-    {
-        private readonly TaskCompletionSource _wished = new();
-        private int _renewals;
-
-        public Task Wished => _wished.Task;
-
-        public override IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
-        {
-            var renewals = base.Renew(partition, workerId, leases);
-            // When the second one comes, the worker has read the first.
-            if (renewals.Any(r => r.Wish.HasFlag(RunWish.Join)) && ++_renewals == 2)
-            {
-                _wished.TrySetResult();
-            }
-
-            return renewals;
-        }
     }
 
     /// <summary>Lets two pass when both are there.</summary>

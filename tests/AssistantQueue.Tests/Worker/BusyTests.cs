@@ -175,7 +175,6 @@ public class BusyTests
     public async Task Owner_DiesWhileItInterrupts_TheNextEndsTheRunAndAnswersBoth()
     {
         await using var rig = await RigAsync(start: false);
-        rig.Options.LockDuration = TimeSpan.FromSeconds(3);
         var cancelling = new TaskCompletionSource();
         var cancels = 0;
         rig.Backend.Answer = async (run, token) =>
@@ -199,12 +198,13 @@ public class BusyTests
             }
         };
         var dying = rig.Connect();
-        await rig.StartWorkerAsync(store: dying);
+        await rig.StartWorkerAsync(shutdown: TimeSpan.Zero, store: dying);
         await rig.AddAsync("t", "one");
         await rig.PostedAsync();
         await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
         await cancelling.Task.WaitAsync(TestTimes.Patience);
         dying.Before = _ => TroubledStore.Unavailable();
+        await rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
 
         var reply = await rig.Handler.NextReplyAsync();
@@ -327,6 +327,7 @@ public class BusyTests
         go.SetResult();
         await joined.Task.WaitAsync(TestTimes.Patience);
         await first.StopAsync(CancellationToken.None);
+        await rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
 
         Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);

@@ -142,6 +142,7 @@ public class LiveTests
         await rig.TellAsync(new RunTextDelta("lost"));
         await watch.TextAsync(4);
         await first.StopAsync(CancellationToken.None);
+        await rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
         await rig.Backend.NextAsync();
         await rig.TellAsync(new RunTextDelta("found"));

@@ -145,6 +145,7 @@ public class ToolTests
         await rig.AddAsync("t", "go");
         await blocked.Task.WaitAsync(TestTimes.Patience);
         await first.StopAsync(CancellationToken.None);
+        await rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
 
         Assert.Equal("c1|c2|c3", (await rig.Handler.NextReplyAsync()).Text);
@@ -179,6 +180,7 @@ public class ToolTests
         await rig.AddAsync("t", "go");
         await stop.Task.WaitAsync(TestTimes.Patience);
         await first.StopAsync(CancellationToken.None);
+        await rig.EndLeasesAsync();
         await rig.StartWorkerAsync();
 
         Assert.Equal("70000 Started", (await rig.Handler.NextReplyAsync()).Text);
