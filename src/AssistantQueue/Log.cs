@@ -85,14 +85,14 @@ internal static partial class Log
     [LoggerMessage(313, LogLevel.Information, "Thread '{ThreadId}': {Messages} newer message(s) joined the run of batch {BatchId}.")]
     public static partial void MessagesJoined(ILogger logger, string threadId, string batchId, int messages);
 
+    [LoggerMessage(314, LogLevel.Debug, "Thread '{ThreadId}': tool call {CallId} ({Tool}) failed after it was given up.")]
+    public static partial void ToolFailedLate(ILogger logger, string threadId, string callId, string tool, Exception error);
+
     [LoggerMessage(340, LogLevel.Warning, "Thread '{ThreadId}': the history's '{Turn}' can't be read and is left out.")]
     public static partial void TurnUnreadable(ILogger logger, string threadId, string turn, Exception exception);
 
     [LoggerMessage(341, LogLevel.Information, "Thread '{ThreadId}': the turn of batch {BatchId} is longer than the history may be (ChatClient:MaxHistoryMessages, ChatClient:MaxHistoryCharacters); part of it is not remembered.")]
     public static partial void TurnShortened(ILogger logger, string threadId, string batchId);
-
-    [LoggerMessage(314, LogLevel.Debug, "Thread '{ThreadId}': tool call {CallId} ({Tool}) failed after it was given up.")]
-    public static partial void ToolFailedLate(ILogger logger, string threadId, string callId, string tool, Exception error);
 
     // 4xx: finish
 
