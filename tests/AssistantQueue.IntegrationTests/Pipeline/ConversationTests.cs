@@ -1,3 +1,4 @@
+using AssistantQueue.Emulators;
 using AssistantQueue.IntegrationTests.Redis;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -65,16 +66,21 @@ public sealed class ConversationTests
         await rig.StartWorkerAsync();
         using var limit = Patience();
         await rig.Queue.AddMessageToThreadAsync("t", "order a pizza\n/long 2000");
+        MessageReceipt? receipt = null;
         await foreach (var update in rig.Queue.WatchThreadAsync("t", "0", limit.Token))
         {
-            if (update is TextDelta)
+            if (update is TextDelta && receipt is null)
+            {
+                receipt = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "no, pasta", WhenBusy = BusyAction.Interrupt }, limit.Token);
+            }
+            else if (update is BatchInterrupted)
             {
                 break;
             }
         }
 
-        var receipt = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "no, pasta", WhenBusy = BusyAction.Interrupt }, limit.Token);
-        var reply = await rig.Queue.WaitForReplyAsync(receipt, limit.Token);
+        await rig.Emulator.ChangeAsync(new EmulatorSettings { DeltaPauseMs = 0 }, limit.Token);
+        var reply = await rig.Queue.WaitForReplyAsync(receipt!, limit.Token);
 
         Assert.Equal(2, reply.MessageIds.Count);
         var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token);
