@@ -5,9 +5,10 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.Tests.OpenAIBackends;
 
-/// <summary>A backend of <c>UseOpenAI()</c> against an emulator of its own, over real sockets. Each request must be as OpenAI publishes it.</summary>
+/// <summary>A backend of <c>UseOpenAI()</c> against an emulator of its own, over real sockets. Each request must be as OpenAI publishes it, and each answer where no test breaks one.</summary>
 public abstract class BackendTest : IAsyncLifetime
 {
+    private readonly List<SchemaCheckingHandler> _schemas = [];
     private readonly List<ServiceProvider> _hosts = [];
 
     internal OpenAIEmulator Emulator { get; private set; } = null!;
@@ -16,6 +17,9 @@ public abstract class BackendTest : IAsyncLifetime
 
     // A minute for each call, not one for all tests of the process.
     protected static CancellationToken Ct => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
+
+    /// <summary>Gets or sets a value indicating whether answers of the backends made from now on must fit the schema: not where a test breaks them on purpose.</summary>
+    protected bool AnswersFitSchema { get; set; }
 
     internal LedgerSnapshot Ledger => Emulator.Ledger.Snapshot();
 
@@ -29,6 +33,7 @@ public abstract class BackendTest : IAsyncLifetime
         }
 
         var faults = Ledger.Requests.Where(r => r.Body is not null && r.Operation != "unknown").SelectMany(r => OpenAISchema.Request(r.Method, PublishedPath(r.Path), r.Body!)).ToList();
+        faults.AddRange(_schemas.SelectMany(s => s.Faults));
         await Emulator.DisposeAsync();
         Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
@@ -42,6 +47,13 @@ public abstract class BackendTest : IAsyncLifetime
         var collection = new ServiceCollection();
         collection.AddSingleton<TimeProvider>(Time);
         collection.AddSingleton<IConfiguration>(new ConfigurationBuilder().Build());
+        if (AnswersFitSchema)
+        {
+            var schema = new SchemaCheckingHandler();
+            _schemas.Add(schema);
+            collection.AddSingleton(_ => new HttpClient(schema) { Timeout = Timeout.InfiniteTimeSpan });
+        }
+
         services?.Invoke(collection);
         collection
             .AddAssistantMessageQueue(options =>

@@ -11,7 +11,7 @@ internal static class OpenAISchema
 
     public static IReadOnlyList<string> Request(string method, string path, string json) => Operation(method, path) switch
     {
-        null => [$"The published API has no {method} {path}."],
+        null => Unpublished(method, path),
         var name when json.Length == 0 && !Schemas.Value.BodyRequired.Contains(name) => [],
         var name when Schemas.Value.Root.Definitions.TryGetValue("request " + name, out var schema) => Faults(schema, json),
         _ => json.Length == 0 ? [] : [$"{method} {path} takes no body."],
@@ -26,7 +26,7 @@ internal static class OpenAISchema
 
         return Operation(method, path) switch
         {
-            null => [$"The published API has no {method} {path}."],
+            null => Unpublished(method, path),
             var name when Schemas.Value.Root.Definitions.TryGetValue("response " + name, out var schema) => Faults(schema, json),
             _ => [], // the description says nothing about this body (DELETE /responses/{id})
         };
@@ -72,6 +72,10 @@ internal static class OpenAISchema
             return [$"No JSON: {e.Message}"];
         }
     }
+
+    // The description is cut down to what runs need; an assistant's own tools are read besides.
+    private static string[] Unpublished(string method, string path) =>
+        method == "GET" && path.Contains("/assistants/", StringComparison.Ordinal) ? [] : [$"The published API has no {method} {path}."];
 
     /// <summary>The operation as the description names it; paths may begin with /v1 or /openai/v1 and have a query.</summary>
     private static string? Operation(string method, string path)
