@@ -22,7 +22,8 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// <param name="thread">The thread's and the queue's name.</param>
 /// <param name="emulator">The API.</param>
 /// <param name="redis">The Redis.</param>
-internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmulator emulator, IConnectionMultiplexer redis) : IAsyncDisposable
+/// <param name="tears">Whether owners die in the middle of scripts.</param>
+internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmulator emulator, IConnectionMultiplexer redis, bool tears) : IAsyncDisposable
 {
     private static readonly string[] MayRemain = ["conversation:", "replies:", "events:", "request:", "counters", "workers", "idle", "failed"];
 
@@ -82,7 +83,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
             Assert.True(await EndsAsync(next, cancellationToken));
         }
 
-        await Invariants.CheckAsync(redis, P);
+        await Invariants.CheckAsync(redis, P, failures: !tears);
         Stranded = [.. (await Snapshot.TakeAsync(redis, P)).Keys.Keys.Where(k => !MayRemain.Any(m => k.StartsWith(m, StringComparison.Ordinal)))];
         return owner;
     }
@@ -119,7 +120,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         var owner = new Owner(diesAt);
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Logging.SetMinimumLevel(LogLevel.Information).AddProvider(new FakeLoggerProvider(_log));
-        builder.Services.AddSingleton(redis);
+        builder.Services.AddSingleton(tears ? TornScripts.On(redis, owner, diesAt) : redis);
         builder.Services.AddSingleton(new HttpClient(new ApiKiller(owner, call => RequestAsync(call, owner))) { Timeout = Timeout.InfiniteTimeSpan });
         builder.Services.AddAssistantMessageQueue(thread, Configure)
             .UseOpenAI(o =>
@@ -229,9 +230,10 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     private async Task<bool> IsSettledAsync()
     {
         var database = redis.GetDatabase();
-        var pending = database.HashGetAsync(P + ":counters", "pending");
+        var counters = database.HashGetAsync(P + ":counters", ["pending", "active"]);
         var deliveries = database.SortedSetLengthAsync(P + ":deliveries");
-        return (long)await pending == 0 && await deliveries == 0 && (!scenario.HasFollower || _followed == 1);
+        // What a torn script left in the counters is set right by a look that finds nothing.
+        return (long)(await counters)[0] == 0 && (!tears || (long)(await counters)[1] == 0) && await deliveries == 0 && (!scenario.HasFollower || _followed == 1);
     }
 }
 

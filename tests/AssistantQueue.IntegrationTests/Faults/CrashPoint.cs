@@ -1,12 +1,13 @@
 namespace AssistantQueue.IntegrationTests.Faults;
 
-/// <summary>A moment in an owner's life at which it can be killed: around the n-th call of a kind.</summary>
-/// <param name="Call">The call: a method of the store, a request to the API, a handler.</param>
+/// <summary>A moment in an owner's life at which it can be killed: around the n-th call of a kind, or in the middle of a script.</summary>
+/// <param name="Call">The call: a method of the store, a script, a request to the API, a handler.</param>
 /// <param name="Number">Which of them, from 1.</param>
 /// <param name="Moment">When.</param>
-internal sealed record CrashPoint(string Call, int Number, CrashMoment Moment)
+/// <param name="Writes">How many of a script's writes are made, when it is torn.</param>
+internal sealed record CrashPoint(string Call, int Number, CrashMoment Moment, int Writes = 0)
 {
-    public override string ToString() => $"{Moment} {Call} {Number}";
+    public override string ToString() => $"{Moment} {Call} {Number}{(Writes > 0 ? $" after {Writes} writes" : "")}";
 }
 
 /// <summary>When around a call an owner dies.</summary>
@@ -23,4 +24,7 @@ internal enum CrashMoment
 
     /// <summary>The last piece has.</summary>
     AtEndOfStream,
+
+    /// <summary>Redis went down with the owner and came back with only the first of a script's writes.</summary>
+    Torn,
 }

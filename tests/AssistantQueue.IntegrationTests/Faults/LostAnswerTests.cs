@@ -55,6 +55,6 @@ public sealed class LostAnswerTests(ITestOutputHelper output)
         output.WriteLine($"{runs.Count} runs of {whole.Runs.Count} scripts, {lost.Count} answers lost");
         output.WriteLine(string.Join(", ", whole.Runs.Select(r => $"{r.Key} {r.Value}")));
         Assert.True(faults.IsEmpty, string.Join('\n', faults));
-        Assert.Empty(LostAnswers.Scripts.Except(lost));
+        Assert.Empty(ScriptProxy.Scripts.Except(lost));
     }
 }

@@ -33,9 +33,9 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
     public int Begin(string call) => _calls.AddOrUpdate(call, 1, (_, n) => n + 1);
 
     /// <summary>Passes a point; never returns to the dead.</summary>
-    public async Task PassAsync(string call, int number, CrashMoment moment)
+    public async Task PassAsync(string call, int number, CrashMoment moment, int writes = 0)
     {
-        if (!Lives(call, number, moment))
+        if (!Lives(new(call, number, moment, writes)))
         {
             await _buried.Task;
             throw new OwnerDiedException();
@@ -43,9 +43,9 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
     }
 
     /// <summary>Passes a point on the calling thread.</summary>
-    public void Pass(string call, int number, CrashMoment moment)
+    public void Pass(string call, int number, CrashMoment moment, int writes = 0)
     {
-        if (!Lives(call, number, moment))
+        if (!Lives(new(call, number, moment, writes)))
         {
             _buried.Task.Wait();
             throw new OwnerDiedException();
@@ -68,14 +68,13 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
 
     public void Dispose() => _life.Dispose();
 
-    private bool Lives(string call, int number, CrashMoment moment)
+    private bool Lives(CrashPoint point)
     {
         if (IsDead)
         {
             return false;
         }
 
-        var point = new CrashPoint(call, number, moment);
         _passed.Enqueue(point);
         if (point == diesAt)
         {
@@ -85,7 +84,7 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
             return false;
         }
 
-        if (moment == CrashMoment.After)
+        if (point.Moment == CrashMoment.After)
         {
             Interlocked.Exchange(ref _called, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
         }

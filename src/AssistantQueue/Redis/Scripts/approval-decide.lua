@@ -18,16 +18,21 @@ local thread, call = ARGV[2], ARGV[4]
 local key = p .. ':thread:' .. thread
 local h = redis.call('HMGET', key, 'batch', 'decisions', 'approval')
 if h[1] ~= ARGV[3] then return '-1' end
+local is_known = false
 for line in string.gmatch(h[2] or '', '[^\n]+') do
   local known, word = string.match(line, '^(%S+) (%d)')
-  if known == call then return word == ARGV[5] and '1' or '0' end
+  if known == call and word ~= ARGV[5] then return '0' end
+  is_known = is_known or known == call
 end
 
-local line = call .. ' ' .. ARGV[5] .. ' ' .. ARGV[6]
-redis.call('HSET', key, 'decisions', h[2] and (h[2] .. '\n' .. line) or line)
+if not is_known then
+  local line = call .. ' ' .. ARGV[5] .. ' ' .. ARGV[6]
+  redis.call('HSET', key, 'decisions', h[2] and (h[2] .. '\n' .. line) or line)
+end
 -- A thread that still runs sees it when it is given back.
-if h[3] and redis.call('ZREM', p .. ':held', thread) == 1 then
-  redis.call('HDEL', key, 'approval')
+if h[3] and redis.call('ZSCORE', p .. ':held', thread) then
   rearm(thread, now)
+  redis.call('ZREM', p .. ':held', thread)
+  redis.call('HDEL', key, 'approval')
 end
 return '1'

@@ -74,9 +74,11 @@ if known then
 end
 
 local ended = most > 0 and redis.call('ZRANGEBYSCORE', leases, '-inf', text(now), 'LIMIT', 0, most) or {}
-local moving, spent = {}, 0
+local moving, spent, seen = {}, 0, {}
 local function consider(id, source)
-  if spent > budget and #found > 0 then return end
+  -- Only a crash in the middle of a script leaves a thread in two sets.
+  if seen[id] or (spent > budget and #found > 0) then return end
+  seen[id] = true
   local length = redis.pcall('LLEN', p .. ':messages:' .. id)
   local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable', 'wish', 'approval')
   local conversation = redis.pcall('HGETALL', p .. ':conversation:' .. id)
@@ -100,6 +102,8 @@ local function consider(id, source)
     thread.first, thread.last, thread.count, characters = tonumber(h[3]), tonumber(h[4]), thread.old, 0
   else
     thread.count, thread.first, thread.last, characters = fitting(id, length)
+    -- A range that is sealed and not there any more: what else is remembered is about messages that are gone.
+    thread.forget = h[6] == '1'
     -- Who wanted something of the last run is in this batch; it must not be interrupted for its own messages.
     thread.granted = h[9]
     if h[3] ~= text(thread.first) or h[4] ~= text(thread.last) then thread.batch = nil end
@@ -128,41 +132,43 @@ end
 -- A repeated claim begins its leases anew, as the owner counts them from the repetition.
 for _, id in ipairs(claimed) do redis.call('ZADD', leases, text(now + lock), id) end
 for _, id in ipairs(back) do
-  redis.call('ZREM', held, id)
   local deaths = tonumber(redis.pcall('HGET', p .. ':thread:' .. id, 'deaths') or 0) or 0
-  redis.call('ZADD', deaths > 0 and suspects or due, text(now), id)
+  if not redis.call('ZSCORE', leases, id) then redis.call('ZADD', deaths > 0 and suspects or due, text(now), id) end
+  redis.call('ZREM', held, id)
 end
 for _, thread in ipairs(foreign) do
+  redis.call('ZADD', held, text(now + 60000), thread.id)
   redis.call('ZREM', thread.source, thread.id)
   if thread.known then redis.call('HDEL', p .. ':thread:' .. thread.id, 'owner', 'token') end
   if thread.source == leases then redis.call('HINCRBY', counters, 'active', 0 - thread.old) end
-  redis.call('ZADD', held, text(now + 60000), thread.id)
 end
 for _, thread in ipairs(moving) do
   -- A batch that a process died with runs next where nothing else runs.
-  redis.call('ZREM', leases, thread.id)
+  redis.call('ZADD', suspects, text(now), thread.id)
   redis.call('HSET', p .. ':thread:' .. thread.id, 'deaths', text(thread.deaths), 'resumed', '1')
   redis.call('HDEL', p .. ':thread:' .. thread.id, 'owner', 'token')
+  redis.call('ZREM', leases, thread.id)
   redis.call('HINCRBY', counters, 'active', 0 - thread.old)
-  redis.call('ZADD', suspects, text(now), thread.id)
 end
 local names = {}
 for i, thread in ipairs(found) do
   local key = p .. ':thread:' .. thread.id
-  redis.call('ZREM', thread.source, thread.id)
   if thread.length == 0 then
     -- Nothing waits: left behind by a Redis that lost part of its data.
     redis.call('DEL', key)
+    redis.call('ZREM', thread.source, thread.id)
     if thread.source == leases then redis.call('HINCRBY', counters, 'active', 0 - thread.old) end
   else
     local fence = next_fence(header(redis.call('LINDEX', p .. ':messages:' .. thread.id, -1)))
     local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'
+    if thread.forget then redis.call('DEL', key) end
     redis.call('HSET', key, 'fence', text(fence), 'owner', worker, 'token', token,
       'batch', thread.batch or (token .. '-' .. i), 'first', text(thread.first), 'last', text(thread.last),
       'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0', 'revision', '0')
     if thread.granted then redis.call('HDEL', key, 'wish') end
     if thread.rested then redis.call('HDEL', key, 'approval') end
     redis.call('ZADD', leases, text(now + lock), thread.id)
+    for _, set in ipairs(thread.source == leases and { due, suspects } or { thread.source }) do redis.call('ZREM', set, thread.id) end
     redis.call('HINCRBY', counters, 'active', thread.count - (thread.source == leases and thread.old or 0))
     local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
     told[thread.id] = announce(thread.id, fence, 'R', thread.batch or (token .. '-' .. i), thread.first, thread.last, tonumber(attempts or 0) + 1, worker)
@@ -180,6 +186,12 @@ local next_look = tonumber(coming[2])
 for _, key in ipairs({ due, leases, held }) do
   local score = first_score(key)
   if score and (not next_look or score < next_look) then next_look = score end
+end
+-- Nothing is anywhere: what the counters say beyond that was left by a crash.
+if not next_look and redis.call('ZCARD', suspects) == 0 then
+  for _, kind in ipairs({ 'pending', 'active' }) do
+    if (redis.call('HGET', counters, kind) or '0') ~= '0' then redis.call('HSET', counters, kind, '0') end
+  end
 end
 if free - #claimed > 0 then
   if not redis.call('ZSCORE', p .. ':idle', worker) then redis.call('ZADD', p .. ':idle', text(now), worker) end

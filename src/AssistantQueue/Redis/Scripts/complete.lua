@@ -39,20 +39,22 @@ for i = 1, tonumber(ARGV[7]) do
 end
 local outcome = table.concat(words, ' ')
 
-for _, a in ipairs(batches) do redis.call('ZREM', p .. ':leases', ARGV[a]) end
+--@include freeing
 local answered = 0
 for _, a in ipairs(batches) do
   local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local sealed = redis.call('HMGET', p .. ':thread:' .. thread, 'first', 'last', 'count')
   local first, last, count = tonumber(sealed[1]), tonumber(sealed[2]), tonumber(sealed[3])
   local messages = ARGV[a + 6] == '1' and table.concat(redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
-  local left = remove(thread, last, count)
-  redis.call('DEL', p .. ':thread:' .. thread)
-  if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
-  write_conversation(thread, a + 7, tonumber(ARGV[5]))
   local stamp = stamp_of(thread, fence, last)
+  -- The reply before its messages go, the lease after the next due time is set.
   keep_outcome(thread, stamp, 'r', first, last, batch, reply, ARGV[4], ARGV[a + 5])
   if messages then record('completed', batch, thread, 'reply', count, reply, messages, tonumber(ARGV[6]), 1000) end
+  write_conversation(thread, a + 7, tonumber(ARGV[5]))
+  local left = remove(thread, last, count)
+  if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
+  redis.call('DEL', p .. ':thread:' .. thread)
+  redis.call('ZREM', p .. ':leases', thread)
   answered = answered + count
   announce(thread, stamp, 'A', batch, first, last, 0)
 end

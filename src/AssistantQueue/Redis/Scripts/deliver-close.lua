@@ -20,17 +20,18 @@ local held = redis.call('HMGET', holding, 'owner', 'fence')
 local head = redis.call('LINDEX', list, 0)
 if held[1] ~= ARGV[3] or held[2] ~= ARGV[4] or not head or string.match(head, '^%S+') ~= batch then return '0' end
 
+--@include freeing
+if ARGV[6] ~= '' and not redis.call('ZSCORE', p .. ':failed', batch) then
+  -- The messages are answered or given up already, so none is counted a second time.
+  local gone = record('failed', batch, thread, 'Delivery', 0, ARGV[6], '', tonumber(ARGV[7]), 10000)
+  redis.call('HSET', p .. ':failed:' .. batch, 'delivery', head)
+  redis.call('HINCRBY', counters, 'failed', 0 - gone)
+end
 redis.call('LPOP', list)
 redis.call('DEL', holding)
 if redis.call('LLEN', list) > 0 then
   redis.call('ZADD', p .. ':deliveries', text(now), thread)
 else
   redis.call('ZREM', p .. ':deliveries', thread)
-end
-if ARGV[6] ~= '' and not redis.call('ZSCORE', p .. ':failed', batch) then
-  -- The messages are answered or given up already, so none is counted a second time.
-  local gone = record('failed', batch, thread, 'Delivery', 0, ARGV[6], '', tonumber(ARGV[7]), 10000)
-  redis.call('HSET', p .. ':failed:' .. batch, 'delivery', head)
-  redis.call('HINCRBY', counters, 'failed', 0 - gone)
 end
 return '1'

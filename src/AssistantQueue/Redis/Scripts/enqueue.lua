@@ -154,6 +154,14 @@ local outcome = table.concat(outcomes, '\n')
 redis.call('SET', request, outcome, 'PX', ARGV[3])
 if total == 0 then return outcome end
 if not layout then redis.call('HSET', counters, 'layout', ARGV[1], 'born', text(now_us)) end
+-- Due times before messages: who crashes between has a thread with nothing in it, not messages that nobody looks for.
+local soonest
+for id, thread in pairs(threads) do
+  if thread.moved then
+    redis.call('ZADD', due, text(thread.due), id)
+    if not soonest or thread.due < soonest then soonest = thread.due end
+  end
+end
 for _, unit in ipairs(units) do
   if unit.first then
     -- unpack takes a few thousand values at the most
@@ -163,13 +171,6 @@ for _, unit in ipairs(units) do
     for _, pair in ipairs(unit.keys) do redis.call('SET', pair[1], pair[2], 'PX', remember) end
     announce(unit.thread, unit.last, 'S', '-', unit.first, unit.last, 0)
     for letter in pairs(unit.wishes or {}) do wish(unit.thread, letter) end
-  end
-end
-local soonest
-for id, thread in pairs(threads) do
-  if thread.moved then
-    redis.call('ZADD', due, text(thread.due), id)
-    if not soonest or thread.due < soonest then soonest = thread.due end
   end
 end
 redis.call('HINCRBY', counters, 'pending', total)

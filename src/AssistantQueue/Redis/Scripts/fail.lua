@@ -55,7 +55,13 @@ for _, entry in ipairs(redis.pcall('LRANGE', messages, 0, sealed - 1)) do
 end
 local count = part and #entries or sealed
 
-redis.call('ZREM', p .. ':leases', thread)
+--@include freeing
+-- The failure before its messages go, the lease after the next due time is set.
+local stamp = stamp_of(thread, fence, last)
+keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
+local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n'), tonumber(ARGV[14]), 10000)
+redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', ARGV[15] ~= '' and ARGV[15] or h[5] or '')
+write_conversation(thread, 16, tonumber(ARGV[13]))
 local left = remove(thread, last, count)
 local attempts = attempts_after(count_attempt(h[4], h[2]), last)
 if left > 0 and attempts ~= '' then
@@ -64,14 +70,10 @@ if left > 0 and attempts ~= '' then
   redis.call('HSET', key, 'attempts', attempts, 'resumed', '0')
   rearm(thread, now, worker)
 else
-  redis.call('DEL', key)
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
+  redis.call('DEL', key)
 end
-write_conversation(thread, 16, tonumber(ARGV[13]))
-local stamp = stamp_of(thread, fence, last)
-keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
-local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n'), tonumber(ARGV[14]), 10000)
-redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', ARGV[15] ~= '' and ARGV[15] or h[5] or '')
+redis.call('ZREM', p .. ':leases', thread)
 redis.call('HINCRBY', counters, 'pending', 0 - count)
 redis.call('HINCRBY', counters, 'active', 0 - sealed)
 redis.call('HINCRBY', counters, 'failed', count - gone)

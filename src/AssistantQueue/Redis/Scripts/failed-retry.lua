@@ -26,24 +26,25 @@ local delivery = h[2] == 'Delivery'
 -- The sealed messages of a batch lie at the head of the list, so no other may be put before them.
 if not delivery and redis.call('HEXISTS', p .. ':thread:' .. thread, 'batch') == 1 then return '0' end
 
-redis.call('ZREM', p .. ':failed', batch)
+--@include freeing
 if delivery then
   local name, kind, body = string.match(h[7], '^(%S+) (%a) %d+ (.*)$')
   redis.call('RPUSH', p .. ':delivery:' .. thread, table.concat({ name, kind, text(now), body }, ' '))
   if not redis.call('ZSCORE', p .. ':deliveries', thread) then redis.call('ZADD', p .. ':deliveries', text(now), thread) end
 else
   local messages, lines = p .. ':messages:' .. thread, {}
-  for line in string.gmatch(h[6], '[^\n]+') do lines[#lines + 1] = line end
-  for i = #lines, 1, -1 do redis.call('LPUSH', messages, lines[i]) end
+  for line in string.gmatch(h[6], '[^\n]+') do table.insert(lines, 1, line) end
   redis.call('HDEL', p .. ':thread:' .. thread, 'attempts')
   redis.call('HSET', p .. ':thread:' .. thread, 'batch', batch, 'first', h[4], 'last', h[5], 'count', h[3],
     'posted', '1', 'resumed', '1', 'deaths', '0', 'journal', ARGV[5])
-  redis.call('ZREM', p .. ':suspects', thread)
   redis.call('ZADD', KEYS[1], text(now), thread)
+  redis.call('ZREM', p .. ':suspects', thread)
+  for i = 1, #lines, 500 do redis.call('LPUSH', messages, unpack(lines, i, math.min(i + 499, #lines))) end
   redis.call('HINCRBY', counters, 'pending', h[3])
   redis.call('HINCRBY', counters, 'failed', 0 - tonumber(h[3]))
   wake(now)
 end
+redis.call('ZREM', p .. ':failed', batch)
 redis.call('DEL', key)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

@@ -27,7 +27,8 @@ local key = p .. ':thread:' .. thread
 -- A cut connection can deliver an old call behind a newer one.
 if tonumber(redis.call('HGET', key, 'revision') or 0) >= tonumber(ARGV[9]) then return '1' end
 redis.call('HDEL', key, 'adoptable')
+-- The conversation that the journal speaks of is known first.
+write_conversation(thread, 10, tonumber(ARGV[8]))
 -- What was noted may be posted: the range stays sealed until a finish says otherwise.
 redis.call('HSET', key, 'journal', ARGV[6], 'adoptable', ARGV[7], 'posted', '1', 'revision', ARGV[9])
-write_conversation(thread, 10, tonumber(ARGV[8]))
 return '1'

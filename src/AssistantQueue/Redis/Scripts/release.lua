@@ -38,8 +38,8 @@ local thread, worker = ARGV[4], ARGV[5]
 local mine = owned(thread, worker, ARGV[6], ARGV[7])
 if mine ~= 1 then return text(mine) end
 
+--@include freeing
 local key = p .. ':thread:' .. thread
-redis.call('ZREM', p .. ':leases', thread)
 local sealed = redis.call('HMGET', key, 'first', 'last', 'count', 'decisions')
 local count = tonumber(sealed[3])
 if ARGV[9] ~= '' then redis.call('HSET', key, 'journal', ARGV[9]) end
@@ -64,6 +64,7 @@ elseif ARGV[11] == 'a' then
 else
   rearm(thread, from, worker)
 end
+redis.call('ZREM', p .. ':leases', thread)
 redis.call('HINCRBY', counters, 'active', 0 - count)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

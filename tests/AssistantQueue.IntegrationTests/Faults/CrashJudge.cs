@@ -1,0 +1,94 @@
+using AssistantQueue.Emulators;
+
+namespace AssistantQueue.IntegrationTests.Faults;
+
+/// <summary>Holds what is left of a crash case, and what the API's ledger says of it, against the promises.</summary>
+internal static class CrashJudge
+{
+    public static IEnumerable<string> Judge(CrashScenario scenario, CrashCase run, string thread, LedgerSnapshot ledger, long postedAgain)
+    {
+        if (run.Stranded.Count > 0)
+        {
+            yield return "left behind: " + string.Join(", ", run.Stranded);
+        }
+
+        // 2: one run at a time.
+        foreach (var overlap in ledger.Overlaps.Where(o => o.ThreadKey == thread))
+        {
+            yield return $"{overlap.First} and {overlap.Second} overlap";
+        }
+
+        // 3, 4: the history has each message once, in order. Content that was refused was never in it.
+        var texts = ledger.TextsOf(thread);
+        if (!scenario.IsChain && !scenario.EndsAsFailure && !texts.SequenceEqual(run.Texts))
+        {
+            yield return "the conversation has " + string.Join(", ", texts);
+        }
+
+        // 4: taken twice only where nobody can look, and then counted.
+        var known = scenario.Fault?.Kind == OpenAIFaultKind.RunFails ? 1 : 0;
+        var twice = run.Texts.Max(text => ledger.TimesAccepted(text)) - 1 - known;
+        // Where a slow machine lost a lease besides, the owner that posted again may be the one that died before it counted.
+        var uncounted = run.HasLostALease ? 1 : 0;
+        if (twice > (scenario.IsChain || scenario.EndsWithOwner ? postedAgain + uncounted : 0))
+        {
+            yield return $"taken {twice} times too often, counted {postedAgain}";
+        }
+
+        foreach (var fault in JudgeOffers(scenario, run))
+        {
+            yield return fault;
+        }
+    }
+
+    // 9: each at least once, always with the same batch and text, in order.
+    private static IEnumerable<string> JudgeOffers(CrashScenario scenario, CrashCase run)
+    {
+        if (scenario.DeliveryIsAbandoned)
+        {
+            yield break;
+        }
+
+        var offers = run.Offers;
+        var batches = offers.DistinctBy(o => o.BatchId).ToList();
+        string[] expected = scenario.HasFollower ? ["one", "two", "three"] : ["one", "two"];
+        if (!batches.SelectMany(o => o.MessageIds).SequenceEqual(expected))
+        {
+            yield return "delivered " + string.Join("; ", batches.Select(b => string.Join(", ", b.MessageIds)));
+        }
+
+        if (offers.Distinct(OfferComparer.Instance).Count() != batches.Count)
+        {
+            yield return "one batch was delivered with different replies";
+        }
+
+        var said = 0;
+        foreach (var batch in batches)
+        {
+            // The model says what it was sent: these messages, and before them those of the earlier batches.
+            var reply = Said([.. batch.MessageIds.Select(id => run.Texts[Array.IndexOf(expected, id)])], said);
+            if (!scenario.EndsAsFailure && batch.Text != reply)
+            {
+                yield return $"the reply is '{batch.Text}' instead of '{reply}'";
+            }
+
+            said += batch.MessageIds.Count;
+        }
+    }
+
+    private static string Said(string[] texts, int before)
+    {
+        var quoted = texts.Select(t => $"“{t}”").ToArray();
+        var said = quoted.Length == 1 ? $"You wrote: {quoted[0]}." : $"You wrote {quoted.Length} messages: {string.Join(", ", quoted[..^1])} and {quoted[^1]}.";
+        return said + (before == 0 ? "" : $" Before that you had written {before} {(before == 1 ? "message" : "messages")}.");
+    }
+
+    private sealed class OfferComparer : IEqualityComparer<Offer>
+    {
+        public static OfferComparer Instance { get; } = new();
+
+        public bool Equals(Offer? x, Offer? y) => x?.BatchId == y?.BatchId && x?.Text == y?.Text;
+
+        public int GetHashCode(Offer obj) => HashCode.Combine(obj.BatchId, obj.Text);
+    }
+}
