@@ -43,6 +43,35 @@ internal static class TornScripts
         return call();
     });
 
+    /// <summary>A multiplexer on which the first run of a script ends after so many writes, and the connection with it; who lives calls again.</summary>
+    public static IConnectionMultiplexer Once(IConnectionMultiplexer inner, int writes, Action torn)
+    {
+        var isOver = 0;
+        return ScriptProxy.On(inner, (_, arguments, call) =>
+        {
+            if (Interlocked.Exchange(ref isOver, 1) == 1)
+            {
+                return call();
+            }
+
+            arguments[0] = Limited(arguments[0]!, writes, "made");
+            return call() is Task<RedisResult> task ? BreakAsync(task) : throw new NotSupportedException("Nobody calls on his own thread here.");
+        });
+
+        async Task<RedisResult> BreakAsync(Task<RedisResult> run)
+        {
+            try
+            {
+                return await run;
+            }
+            catch (RedisServerException e) when (IsTearing(e))
+            {
+                torn();
+                throw new RedisConnectionException(ConnectionFailureType.SocketClosed, CommandFlags.None, "Redis went down.", innerException: null, CommandStatus.Sent);
+            }
+        }
+    }
+
     /// <summary>Whether an error says that a script was torn.</summary>
     public static bool IsTearing(Exception e) => e.Message.Contains(": torn", StringComparison.Ordinal);
 

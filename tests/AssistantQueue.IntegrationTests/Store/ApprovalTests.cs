@@ -84,6 +84,18 @@ public abstract class ApprovalTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Decide_AgainWhileAnotherCallWaits_ChangesNothing()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+        await WaitAsync(lease, 0);
+        await Store.DecideAsync("c", lease.BatchId, "c1", Yes, Ct);
+        await WaitAsync((await ClaimOneAsync("w2")).Lease, known: 1);
+
+        Assert.Empty(await ChangesOfAsync(() => Store.DecideAsync("c", lease.BatchId, "c1", Yes, Ct)));
+        Assert.Equal(["+due", "-held", "~thread:c"], await ChangesOfAsync(() => Store.DecideAsync("c", lease.BatchId, "c2", Yes, Ct)));
+    }
+
+    [Fact]
     public async Task Held_UntilTheEnd_ComesBackByItself()
     {
         var lease = await Seed.RunningAsync("c", ["a"]);

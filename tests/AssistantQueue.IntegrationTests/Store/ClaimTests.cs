@@ -6,6 +6,31 @@ namespace AssistantQueue.IntegrationTests.Store;
 public abstract class ClaimTests(StoreServer server) : StoreTest(server)
 {
     [Fact]
+    public async Task Claim_OfNewerMessagesThanWhatIsRemembered_BeginsWithNothing()
+    {
+        await Seed.RunningAsync("c", ["a"], newer: ["b"], leaseIn: -1);
+        await Seed.ThreadAsync("c", ("posted", "1"), ("deaths", "2"), ("journal", "j"), ("attempts", "9:4"), ("errors", "e"));
+        await Database.ListLeftPopAsync($"{P}:messages:c");
+        IsConsistent = false;
+
+        var batch = await ClaimOneAsync("w2");
+
+        Assert.Equal(["b"], Texts(batch));
+        Assert.Equal((0, 0, null), (batch.Deaths, batch.FailedAttempts, batch.Journal));
+        Assert.Empty(batch.Errors);
+    }
+
+    [Fact]
+    public async Task Claim_OfAThreadThatHasALease_IsNotMade()
+    {
+        await Seed.RunningAsync("c", ["a"]);
+        await Seed.ScoreAsync("due", "c", Seed.Now - 1_000);
+
+        Assert.Empty((await ClaimAsync("w2")).Batches);
+        Assert.Empty(await Read.MembersAsync("due"));
+    }
+
+    [Fact]
     public async Task Claim_DueThread_SealsItsMessages()
     {
         var sequences = await Seed.WaitingAsync("c", -1, "a", "b");
@@ -17,7 +42,7 @@ public abstract class ClaimTests(StoreServer server) : StoreTest(server)
         Assert.Equal(["+idle", "+leases", "+request", "+thread:c", "+workers", "-due", "~counters"], changes);
         var batch = Assert.Single(outcome!.Batches);
         Assert.Equal(["a", "b"], Texts(batch));
-        Assert.Equal((sequences[0], sequences[1], "t1-1"), (batch.FirstSequence, batch.LastSequence, batch.Lease.BatchId));
+        Assert.Equal((sequences[0], sequences[1], $"t1-{batch.Lease.Fence}"), (batch.FirstSequence, batch.LastSequence, batch.Lease.BatchId));
         Assert.Equal((0, 0L, 0, false), (batch.FailedAttempts, batch.AttemptedThrough, batch.Deaths, batch.IsTakeover));
         Assert.Null(batch.Journal);
         Assert.Empty(batch.Errors);

@@ -73,6 +73,105 @@ public abstract class TornCallTests(StoreServer server) : StoreTest(server)
         Assert.Null(await Store.Failed.ReadAsync(lease.BatchId, Ct));
     });
 
+    [Fact]
+    public Task Enqueue_TornAndCalledAgain_IsStored() => TearAndCallAgainAsync(async (thread, store) =>
+    {
+        Assert.Equal(EnqueueStatus.Stored, (await store.EnqueueAsync(new EnqueueUnit(thread, [Message("a", "1"), Message("b", "2")]), Ct)).Status);
+
+        Assert.Equal(["a", "b"], (await DrainAsync(thread)).Distinct());
+    });
+
+    [Fact]
+    public Task Claim_TornAndCalledAgain_GivesEachThreadABatchOfItsOwn() => TearAndCallAgainAsync(async (thread, store) =>
+    {
+        await EnqueueAsync(thread, Message("a"));
+        await EnqueueAsync(thread + "-other", Message("b"));
+        await PassAsync("due");
+
+        var request = new ClaimRequest(0, "w1", Guid.NewGuid().ToString("N"), 10, 10, false);
+        var batches = new List<ClaimedBatch>();
+        try
+        {
+            batches.AddRange((await store.ClaimAsync(request, Ct)).Batches);
+        }
+        catch (StoreUnavailableException)
+        {
+            batches.AddRange((await store.ClaimAsync(request, Ct)).Batches);
+        }
+
+        await PassAsync("leases", "due");
+        batches.AddRange((await ClaimAsync("w1")).Batches);
+
+        Assert.Equal(2, batches.Select(b => b.Lease.BatchId).Distinct().Count());
+        Assert.Equal(2, batches.Select(b => b.Lease.ThreadId).Distinct().Count());
+        await DrainAsync(thread);
+    });
+
+    [Fact]
+    public Task Complete_TornAndCalledAgain_ItsReplyAndItsMessagesAreKept() => TearAndCallAgainAsync(async (thread, store) =>
+    {
+        var lease = await Seed.RunningAsync(thread, ["a", "b"], newer: ["c"]);
+
+        await store.CompleteAsync(lease, new CompleteWrite("reply", [], OpenDelivery: true, Keep: true), Ct);
+
+        Assert.Equal(["c"], await DrainAsync(thread));
+        Assert.Equal(["a", "b"], (await Read.HashAsync("completed:" + lease.BatchId))["messages"].Split('\n').Select(line => line.Split(' ', 4)[3]));
+        Assert.Contains(" reply", (string?)await Database.ListGetByIndexAsync($"{P}:replies:{thread}", 0), StringComparison.Ordinal);
+    });
+
+    [Fact]
+    public Task Fail_TornAndCalledAgain_ItsMessagesAreInTheFailedStore() => TearAndCallAgainAsync(async (thread, store) =>
+    {
+        var lease = await Seed.RunningAsync(thread, ["a", "b"], newer: ["c"]);
+
+        await store.FailAsync(lease, new FailWrite("failure", FailureKind.AttemptsExhausted, [], true, null), Ct);
+
+        Assert.Equal(["c"], await DrainAsync(thread));
+        Assert.Equal(2, (await Store.Failed.ReadAsync(lease.BatchId, Ct))!.Messages.Count);
+    });
+
+    [Fact]
+    public Task Retry_TornAndCalledAgain_CountsOneAttemptAndNoDeath() => TearAndCallAgainAsync(async (thread, store) =>
+    {
+        var lease = await Seed.RunningAsync(thread, ["a"]);
+
+        await store.RetryAsync(lease, new RetryWrite(Second * 600, "error", "journal", false), Ct);
+        await PassAsync("leases", "due");
+
+        var batch = Assert.Single((await ClaimAsync("w2")).Batches);
+        Assert.Equal(0, batch.Deaths);
+        Assert.InRange(batch.FailedAttempts, 0, 1);
+        await CompleteAsync(batch.Lease);
+    });
+
+    [Fact]
+    public Task Retry_Torn_TwoWorkersNeverRunTheThreadAtATime() => TearEverywhereAsync(async (thread, store, tearing) =>
+    {
+        var lease = await Seed.RunningAsync(thread, ["a"]);
+        await tearing(() => store.RetryAsync(lease, new RetryWrite(TimeSpan.Zero, "error", "journal", false), Ct));
+        await PassAsync("leases");
+
+        var one = (await ClaimAsync("w2")).Batches;
+        var other = (await ClaimAsync("w3")).Batches;
+        var suspect = (await ClaimAsync("w4", suspects: true)).Batches;
+
+        await CompleteAsync(Assert.Single([.. one, .. other, .. suspect]).Lease);
+    });
+
+    // Its first call is torn, once for each number of writes, until it is whole; the store repeats it.
+    private async Task TearAndCallAgainAsync(Func<string, RedisQueueStore, Task> act)
+    {
+        var writes = 0;
+        for (var isTorn = true; isTorn; writes++)
+        {
+            isTorn = false;
+            await using var store = NewStore(Options, TornScripts.Once(Connection, writes, () => isTorn = true));
+            await act("c" + writes, store);
+        }
+
+        Assert.InRange(writes, 4, 30);
+    }
+
     // Once for each number of writes, until the call is whole.
     private async Task TearEverywhereAsync(Func<string, RedisQueueStore, Func<Func<Task>, Task>, Task> act)
     {

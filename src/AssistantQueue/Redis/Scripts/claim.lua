@@ -74,11 +74,15 @@ if known then
 end
 
 local ended = most > 0 and redis.call('ZRANGEBYSCORE', leases, '-inf', text(now), 'LIMIT', 0, most) or {}
-local moving, spent, seen = {}, 0, {}
+local moving, stale, spent, seen = {}, {}, 0, {}
 local function consider(id, source)
-  -- Only a crash in the middle of a script leaves a thread in two sets.
   if seen[id] or (spent > budget and #found > 0) then return end
   seen[id] = true
+  -- Only a crash in the middle of a script leaves a thread in two sets. A lease that lasts is never overruled.
+  if source ~= leases and tonumber(redis.call('ZSCORE', leases, id) or 0) > now then
+    stale[#stale + 1] = { id = id, source = source }
+    return
+  end
   local length = redis.pcall('LLEN', p .. ':messages:' .. id)
   local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable', 'wish', 'approval')
   local conversation = redis.pcall('HGETALL', p .. ':conversation:' .. id)
@@ -87,13 +91,16 @@ local function consider(id, source)
     return
   end
   conversations[id] = conversation
-  local thread = { id = id, source = source, length = length, old = tonumber(h[5] or 0), batch = h[2], deaths = tonumber(h[7] or 0), rested = h[10] }
+  -- Such a crash can also leave what is remembered about a batch whose messages are gone.
+  local old, gone = tonumber(h[5] or 0), h[4] and (header(redis.call('LINDEX', p .. ':messages:' .. id, 0) or '') or 0) > tonumber(h[4])
+  if gone then h = {} end
+  local thread = { id = id, source = source, length = length, old = old, gone = gone, batch = h[2], deaths = tonumber(h[7] or 0), rested = h[10] }
   if length == 0 then found[#found + 1] = thread return end
   if source == leases then
     local record = tonumber(redis.call('ZSCORE', p .. ':workers', h[1] or '') or 0)
     -- Who claims again what it left lying did not die. The living renew their record at each third of a lease; the dead may have touched it
     -- with a claim up to a third after this lease.
-    if now <= tonumber(ARGV[11]) and h[8] ~= '1' and h[1] ~= worker and record <= now + lock / 2 then thread.deaths, thread.died = thread.deaths + 1, true end
+    if h[1] and now <= tonumber(ARGV[11]) and h[8] ~= '1' and h[1] ~= worker and record <= now + lock / 2 then thread.deaths, thread.died = thread.deaths + 1, true end
     if thread.deaths > 0 and not alone then moving[#moving + 1] = thread return end
     if alone and thread.deaths == 0 then return end
   end
@@ -102,8 +109,6 @@ local function consider(id, source)
     thread.first, thread.last, thread.count, characters = tonumber(h[3]), tonumber(h[4]), thread.old, 0
   else
     thread.count, thread.first, thread.last, characters = fitting(id, length)
-    -- A range that is sealed and not there any more: what else is remembered is about messages that are gone.
-    thread.forget = h[6] == '1'
     -- Who wanted something of the last run is in this batch; it must not be interrupted for its own messages.
     thread.granted = h[9]
     if h[3] ~= text(thread.first) or h[4] ~= text(thread.last) then thread.batch = nil end
@@ -133,9 +138,12 @@ end
 for _, id in ipairs(claimed) do redis.call('ZADD', leases, text(now + lock), id) end
 for _, id in ipairs(back) do
   local deaths = tonumber(redis.pcall('HGET', p .. ':thread:' .. id, 'deaths') or 0) or 0
-  if not redis.call('ZSCORE', leases, id) then redis.call('ZADD', deaths > 0 and suspects or due, text(now), id) end
+  if not (redis.call('ZSCORE', leases, id) or redis.call('ZSCORE', due, id) or redis.call('ZSCORE', suspects, id)) then
+    redis.call('ZADD', deaths > 0 and suspects or due, text(now), id)
+  end
   redis.call('ZREM', held, id)
 end
+for _, thread in ipairs(stale) do redis.call('ZREM', thread.source, thread.id) end
 for _, thread in ipairs(foreign) do
   redis.call('ZADD', held, text(now + 60000), thread.id)
   redis.call('ZREM', thread.source, thread.id)
@@ -145,13 +153,13 @@ end
 for _, thread in ipairs(moving) do
   -- A batch that a process died with runs next where nothing else runs.
   redis.call('ZADD', suspects, text(now), thread.id)
-  redis.call('HSET', p .. ':thread:' .. thread.id, 'deaths', text(thread.deaths), 'resumed', '1')
   redis.call('HDEL', p .. ':thread:' .. thread.id, 'owner', 'token')
+  redis.call('HSET', p .. ':thread:' .. thread.id, 'deaths', text(thread.deaths), 'resumed', '1')
   redis.call('ZREM', leases, thread.id)
   redis.call('HINCRBY', counters, 'active', 0 - thread.old)
 end
 local names = {}
-for i, thread in ipairs(found) do
+for _, thread in ipairs(found) do
   local key = p .. ':thread:' .. thread.id
   if thread.length == 0 then
     -- Nothing waits: left behind by a Redis that lost part of its data.
@@ -160,18 +168,20 @@ for i, thread in ipairs(found) do
     if thread.source == leases then redis.call('HINCRBY', counters, 'active', 0 - thread.old) end
   else
     local fence = next_fence(header(redis.call('LINDEX', p .. ':messages:' .. thread.id, -1)))
+    -- A name that a repeated call doesn't give to another thread.
+    local batch = thread.batch or (string.sub(token, 1, 16) .. '-' .. text(fence))
     local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'
-    if thread.forget then redis.call('DEL', key) end
+    if thread.gone then redis.call('DEL', key) end
     redis.call('HSET', key, 'fence', text(fence), 'owner', worker, 'token', token,
-      'batch', thread.batch or (token .. '-' .. i), 'first', text(thread.first), 'last', text(thread.last),
+      'batch', batch, 'first', text(thread.first), 'last', text(thread.last),
       'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0', 'revision', '0')
     if thread.granted then redis.call('HDEL', key, 'wish') end
     if thread.rested then redis.call('HDEL', key, 'approval') end
     redis.call('ZADD', leases, text(now + lock), thread.id)
-    for _, set in ipairs(thread.source == leases and { due, suspects } or { thread.source }) do redis.call('ZREM', set, thread.id) end
+    if thread.source ~= leases then redis.call('ZREM', thread.source, thread.id) end
     redis.call('HINCRBY', counters, 'active', thread.count - (thread.source == leases and thread.old or 0))
     local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
-    told[thread.id] = announce(thread.id, fence, 'R', thread.batch or (token .. '-' .. i), thread.first, thread.last, tonumber(attempts or 0) + 1, worker)
+    told[thread.id] = announce(thread.id, fence, 'R', batch, thread.first, thread.last, tonumber(attempts or 0) + 1, worker)
     claimed[#claimed + 1] = thread.id
     names[#names + 1] = thread.id
   end

@@ -7,7 +7,7 @@ ARGV[2]  worker
 ARGV[3]  most threads
 ARGV[4]  lease, ms
 Returns  { now, next look in ms or -1, { thread, fence, batch, 'r' | 'f', opened, failed tries, JSON } … }
-Writes   p:deliveries, p:delivering:<thread>, p:counters
+Writes   p:deliveries, p:delivering:<thread>, p:workers, p:counters
 ]]
 --@include partition
 --@include fence

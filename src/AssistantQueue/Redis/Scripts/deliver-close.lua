@@ -23,8 +23,8 @@ if held[1] ~= ARGV[3] or held[2] ~= ARGV[4] or not head or string.match(head, '^
 --@include freeing
 if ARGV[6] ~= '' and not redis.call('ZSCORE', p .. ':failed', batch) then
   -- The messages are answered or given up already, so none is counted a second time.
-  local gone = record('failed', batch, thread, 'Delivery', 0, ARGV[6], '', tonumber(ARGV[7]), 10000)
   redis.call('HSET', p .. ':failed:' .. batch, 'delivery', head)
+  local gone = record('failed', batch, thread, 'Delivery', 0, ARGV[6], '', tonumber(ARGV[7]), 10000)
   redis.call('HINCRBY', counters, 'failed', 0 - gone)
 end
 redis.call('LPOP', list)

@@ -151,10 +151,13 @@ end
 local outcome = table.concat(outcomes, '\n')
 
 -- Write, beginning with what allocates: at maxmemory the whole call is refused.
-redis.call('SET', request, outcome, 'PX', ARGV[3])
-if total == 0 then return outcome end
+if total == 0 then
+  redis.call('SET', request, outcome, 'PX', ARGV[3])
+  return outcome
+end
 if not layout then redis.call('HSET', counters, 'layout', ARGV[1], 'born', text(now_us)) end
--- Due times before messages: who crashes between has a thread with nothing in it, not messages that nobody looks for.
+-- Due times before messages, the outcome at the end: who crashes between has a thread with nothing in it, not messages that nobody
+-- looks for, and a repeated call stores what isn't there.
 local soonest
 for id, thread in pairs(threads) do
   if thread.moved then
@@ -174,5 +177,6 @@ for _, unit in ipairs(units) do
   end
 end
 redis.call('HINCRBY', counters, 'pending', total)
+redis.call('SET', request, outcome, 'PX', ARGV[3])
 if soonest and (not earliest or soonest < earliest) then wake(soonest) end
 return outcome

@@ -14,9 +14,10 @@ local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
 if known then return known end
 local key = p .. ':failed:' .. ARGV[4]
-if redis.call('ZREM', p .. ':failed', ARGV[4]) == 0 then return '-1' end
+if not redis.call('ZSCORE', p .. ':failed', ARGV[4]) then return '-1' end
 local count = tonumber(redis.call('HGET', key, 'count') or 0)
 redis.call('DEL', key)
+redis.call('ZREM', p .. ':failed', ARGV[4])
 redis.call('HINCRBY', counters, 'failed', 0 - count)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

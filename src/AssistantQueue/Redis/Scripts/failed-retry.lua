@@ -9,7 +9,7 @@ ARGV[3]  how long the outcome is kept, ms
 ARGV[4]  batch
 ARGV[5]  journal for its next run, or '' for none
 Returns  '1' written, '0' the thread is busy with another batch, '-1' no such batch
-Writes   p:failed, p:failed:<batch>, p:messages:<thread>, p:thread:<thread>, p:due, p:delivery:<thread>, p:deliveries,
+Writes   p:failed, p:failed:<batch>, p:messages:<thread>, p:thread:<thread>, p:due, p:suspects, p:delivery:<thread>, p:deliveries,
          p:counters, p:request:<id>
 ]]
 --@include partition
@@ -34,17 +34,17 @@ if delivery then
 else
   local messages, lines = p .. ':messages:' .. thread, {}
   for line in string.gmatch(h[6], '[^\n]+') do table.insert(lines, 1, line) end
+  redis.call('ZADD', KEYS[1], text(now), thread)
   redis.call('HDEL', p .. ':thread:' .. thread, 'attempts')
   redis.call('HSET', p .. ':thread:' .. thread, 'batch', batch, 'first', h[4], 'last', h[5], 'count', h[3],
     'posted', '1', 'resumed', '1', 'deaths', '0', 'journal', ARGV[5])
-  redis.call('ZADD', KEYS[1], text(now), thread)
   redis.call('ZREM', p .. ':suspects', thread)
   for i = 1, #lines, 500 do redis.call('LPUSH', messages, unpack(lines, i, math.min(i + 499, #lines))) end
   redis.call('HINCRBY', counters, 'pending', h[3])
   redis.call('HINCRBY', counters, 'failed', 0 - tonumber(h[3]))
   wake(now)
 end
-redis.call('ZREM', p .. ':failed', batch)
 redis.call('DEL', key)
+redis.call('ZREM', p .. ':failed', batch)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

@@ -56,7 +56,7 @@ if ARGV[11] == '1' or approval then
   redis.call('ZADD', p .. ':held', text(from), thread)
   if approval then
     local stamp = stamp_of(thread, ARGV[6], tonumber(sealed[2]))
-    redis.call('HSET', key, 'approval', text(stamp))
+    redis.call('HSET', key, 'approval', text(stamp), 'decided', text(decided))
     announce(thread, stamp, 'P', ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0)
   end
 elseif ARGV[11] == 'a' then

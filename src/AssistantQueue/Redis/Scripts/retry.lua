@@ -40,10 +40,10 @@ if mine ~= 1 then return text(mine) end
 local key = p .. ':thread:' .. thread
 local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts', 'errors')
 local errors = h[5] and (h[5] .. '\n' .. ARGV[9]) or ARGV[9]
-redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', count_attempt(h[4], h[2]),
-  'errors', errors, 'resumed', '0')
 local from = now + tonumber(ARGV[8])
 rearm(thread, from, worker)
+redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', count_attempt(h[4], h[2]),
+  'errors', errors, 'resumed', '0')
 redis.call('ZREM', p .. ':leases', thread)
 redis.call('HINCRBY', counters, 'active', 0 - tonumber(h[3]))
 keep_event(thread, stamp_of(thread, fence, tonumber(h[2])), 'T', batch, tonumber(h[1]), tonumber(h[2]), from, ARGV[12])
