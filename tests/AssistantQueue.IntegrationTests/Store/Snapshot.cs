@@ -20,9 +20,10 @@ internal sealed class Snapshot
             names.Add(key);
         }
 
-        foreach (var key in names.Distinct())
+        // All at once: hundreds of keys, and a round trip for each would be most of a test's time.
+        foreach (var (key, content) in await Task.WhenAll(names.Distinct().Select(async key => (key, await ContentAsync(database, key)))))
         {
-            snapshot._keys[((string)key!)[(prefix.Length + 1)..]] = await ContentAsync(database, key);
+            snapshot._keys[((string)key!)[(prefix.Length + 1)..]] = content;
         }
 
         return snapshot;
