@@ -117,7 +117,7 @@ internal sealed class SampleProcess : IAsyncDisposable
 
     private static bool IsSetting(string name) =>
         name.StartsWith("AssistantQueue", StringComparison.OrdinalIgnoreCase) || name.StartsWith("ConnectionStrings", StringComparison.OrdinalIgnoreCase)
-        || name.StartsWith("ASPNETCORE_", StringComparison.Ordinal) || name.Contains("OPENAI_API_KEY", StringComparison.Ordinal);
+        || name.StartsWith("ASPNETCORE_", StringComparison.Ordinal) || name == "DOTNET_ENVIRONMENT" || name.Contains("OPENAI_API_KEY", StringComparison.Ordinal);
 
     // …/tests/AssistantQueue.IntegrationTests/bin/<configuration>/<framework>/ → …/samples/<sample>/bin/<configuration>/<framework>/
     private static string PathOf(string sample)

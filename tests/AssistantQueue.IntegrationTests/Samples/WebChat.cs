@@ -18,10 +18,16 @@ internal sealed class WebChat : IAsyncDisposable
     public HttpClient Client { get; }
 
     /// <summary>Starts WebChat and waits until it has said which address to open.</summary>
-    public static async Task<WebChat> StartAsync(string? dataDirectory, params (string Name, string Value)[] settings)
+    public static Task<WebChat> StartAsync(string? dataDirectory, params (string Name, string Value)[] settings)
     {
         var environment = settings.ToDictionary(s => "AssistantQueue__" + s.Name, s => s.Value);
         environment["AssistantQueue__Emulators__DataDirectory"] = dataDirectory ?? "";
+        return StartAsync(environment);
+    }
+
+    /// <summary>Starts WebChat with these environment variables and waits until it has said which address to open.</summary>
+    public static async Task<WebChat> StartAsync(IEnumerable<KeyValuePair<string, string>> environment)
+    {
         var process = SampleProcess.Start("WebChat", environment, "--urls", "http://127.0.0.1:0");
         var address = await process.SaysAsync(@"WebChat is ready\. Open (http://\S+)[\s\S]*?Worker   ");
         return new WebChat(process, new HttpClient { BaseAddress = new Uri(address.Groups[1].Value), Timeout = TimeSpan.FromMinutes(2) });
