@@ -50,7 +50,7 @@ internal sealed class AgentOptionsSetup(string queue, string path, IServiceProvi
 
     public ValidateOptionsResult Validate(string? name, AgentOptions options)
     {
-        if ((name ?? "") != queue || !RunsWorker())
+        if ((name ?? "") != queue || !QueueRole.RunsWorker(services, queue))
         {
             return ValidateOptionsResult.Skip;
         }
@@ -74,18 +74,5 @@ internal sealed class AgentOptionsSetup(string queue, string path, IServiceProvi
         }
 
         return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-    }
-
-    private bool RunsWorker()
-    {
-        try
-        {
-            return services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>().Get(queue).RunWorker;
-        }
-        catch (OptionsValidationException)
-        {
-            // the queue's own settings are bad: their validator says so, and these are checked all the same
-            return true;
-        }
     }
 }

@@ -61,7 +61,8 @@ public static class AgentQueueBuilderExtensions
         builder.Services.AddSingleton<IConfigureOptions<AgentOptions>>(Setup);
         builder.Services.AddSingleton<IValidateOptions<AgentOptions>>(Setup);
         builder.Services.AddSingleton<IOptionsChangeTokenSource<AgentOptions>>(Setup);
-        var options = builder.Services.AddOptions<AgentOptions>(name).ValidateOnStart();
+        builder.Services.AddKeyedSingleton<IStartupValidator>(name, (services, _) => new BackendSettingsCheck<AgentOptions>(services.GetRequiredService<IOptionsMonitor<AgentOptions>>(), name));
+        var options = builder.Services.AddOptions<AgentOptions>(name);
         if (configure is not null)
         {
             options.Configure(configure);

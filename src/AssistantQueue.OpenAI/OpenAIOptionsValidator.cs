@@ -11,26 +11,13 @@ internal sealed class OpenAIOptionsValidator(string queue, string path, IService
 {
     public ValidateOptionsResult Validate(string? name, OpenAIOptions options)
     {
-        if ((name ?? "") != queue || !RunsWorker())
+        if ((name ?? "") != queue || !QueueRole.RunsWorker(services, queue))
         {
             return ValidateOptionsResult.Skip;
         }
 
         var faults = options.Faults.Concat(Faults(options)).ToList();
         return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-    }
-
-    private bool RunsWorker()
-    {
-        try
-        {
-            return services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>().Get(queue).RunWorker;
-        }
-        catch (OptionsValidationException)
-        {
-            // the queue's own settings are bad: their validator says so, and these are checked all the same
-            return true;
-        }
     }
 
     private IEnumerable<string> Faults(OpenAIOptions o)

@@ -43,7 +43,7 @@ public static class OpenAIQueueBuilderExtensions
 
         builder.Services.AddSingleton<IOptionsChangeTokenSource<OpenAIOptions>>(services => new SectionsChangeToken(name, [.. SectionsOf(builder, services)]));
         builder.Services.AddSingleton<IValidateOptions<OpenAIOptions>>(services => new OpenAIOptionsValidator(name, path, services));
-        options.ValidateOnStart();
+        builder.Services.AddKeyedSingleton<IStartupValidator>(name, (services, _) => new BackendSettingsCheck<OpenAIOptions>(services.GetRequiredService<IOptionsMonitor<OpenAIOptions>>(), name));
     }
 
     private static IEnumerable<IConfigurationSection> SectionsOf(IAssistantQueueBuilder builder, IServiceProvider services) =>

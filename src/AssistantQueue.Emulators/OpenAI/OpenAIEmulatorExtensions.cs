@@ -2,7 +2,6 @@ using AssistantQueue;
 using AssistantQueue.Emulators;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -36,7 +35,7 @@ public static class OpenAIEmulatorExtensions
 
         services.AddOptions<OpenAIOptions>(builder.Name).PostConfigure<IServiceProvider>((options, provider) =>
         {
-            if (RunsWorker(provider, builder.Name))
+            if (QueueRole.RunsWorker(provider, builder.Name))
             {
                 Point(options, provider.GetRequiredService<OpenAIEmulator>());
             }
@@ -57,19 +56,6 @@ public static class OpenAIEmulatorExtensions
         else
         {
             options.Model ??= emulator.Options.Models.FirstOrDefault() ?? "emulated";
-        }
-    }
-
-    private static bool RunsWorker(IServiceProvider services, string queue)
-    {
-        try
-        {
-            return services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>().Get(queue).RunWorker;
-        }
-        catch (OptionsValidationException)
-        {
-            // the queue's own settings are bad: their check says so, and the API's settings shall not add to it
-            return true;
         }
     }
 

@@ -9,7 +9,7 @@ internal sealed class ChatClientOptionsValidator(string queue, string path, ISer
 {
     public ValidateOptionsResult Validate(string? name, ChatClientOptions options)
     {
-        if ((name ?? "") != queue || !RunsWorker())
+        if ((name ?? "") != queue || !QueueRole.RunsWorker(services, queue))
         {
             return ValidateOptionsResult.Skip;
         }
@@ -28,19 +28,6 @@ internal sealed class ChatClientOptionsValidator(string queue, string path, ISer
         }
 
         return faults.All.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults.All);
-    }
-
-    private bool RunsWorker()
-    {
-        try
-        {
-            return services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>().Get(queue).RunWorker;
-        }
-        catch (OptionsValidationException)
-        {
-            // the queue's own settings are bad: their validator says so, and these are checked all the same
-            return true;
-        }
     }
 
     // Asked without creating it: a client may do work when it is made.

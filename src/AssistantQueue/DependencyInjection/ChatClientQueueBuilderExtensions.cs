@@ -67,7 +67,7 @@ public static class ChatClientQueueBuilderExtensions
 
         builder.Services.AddSingleton<IOptionsChangeTokenSource<ChatClientOptions>>(services => new ChatClientSectionsChange(name, [.. SectionsOf(builder, services)]));
         builder.Services.AddSingleton<IValidateOptions<ChatClientOptions>>(services => new ChatClientOptionsValidator(name, path, services, looksInServices));
-        options.ValidateOnStart();
+        builder.Services.AddKeyedSingleton<IStartupValidator>(name, (services, _) => new BackendSettingsCheck<ChatClientOptions>(services.GetRequiredService<IOptionsMonitor<ChatClientOptions>>(), name));
         return builder.UseBackend(services => Create(builder, services, create));
     }
 

@@ -7,7 +7,7 @@ namespace AssistantQueue;
 /// <summary>Stands for "all queues of this host" where the options system wants a type to check at start.</summary>
 internal sealed class HostCheck;
 
-/// <summary>Checks all queues of the host when it starts: each one's settings, what they lack, and where they get in each other's way.</summary>
+/// <summary>Checks all queues of the host when it starts: each one's settings and its backend's, what they lack, and where they get in each other's way.</summary>
 internal sealed class HostCheckValidator(IServiceProvider services, IReadOnlyList<QueueRegistration> queues) : IValidateOptions<HostCheck>
 {
     public ValidateOptionsResult Validate(string? name, HostCheck options)
@@ -20,17 +20,34 @@ internal sealed class HostCheckValidator(IServiceProvider services, IReadOnlyLis
             {
                 var settings = services.GetRequiredKeyedService<CurrentOptions>(queue.Name).Value;
                 good.Add((queue, settings));
-                CheckRoles(faults, queue, settings.RunWorker);
             }
             catch (OptionsValidationException e)
             {
                 faults.AddRange(e.Failures);
-                CheckRoles(faults, queue, !queue.IsProducerOnly);
             }
+
+            CheckBackends(faults, queue);
+            CheckRoles(faults, queue, QueueRole.RunsWorker(services, queue.Name));
         }
 
         CheckPrefixes(faults, good);
         return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
+    }
+
+    // A backend that was chosen twice has registered its check twice.
+    private void CheckBackends(List<string> faults, QueueRegistration queue)
+    {
+        foreach (var check in services.GetKeyedServices<IStartupValidator>(queue.Name))
+        {
+            try
+            {
+                check.Validate();
+            }
+            catch (OptionsValidationException e)
+            {
+                faults.AddRange(e.Failures.Except(faults));
+            }
+        }
     }
 
     private void CheckRoles(List<string> faults, QueueRegistration queue, bool runsWorker)

@@ -64,6 +64,67 @@ public sealed class HostStartTests
         Assert.Contains(told, f => f.StartsWith("queue 'support' has a worker", StringComparison.Ordinal));
     }
 
+    public static TheoryData<string, string[]> Backends => new()
+    {
+        { "OpenAI", ["AssistantQueue:OpenAI:Model is not set", "AssistantQueue:OpenAI:ApiKey is not set"] },
+        { "ChatClient", ["The queue uses a chat client, but there is no IChatClient"] },
+        { "Agent", ["The queue uses an agent, but there is no AIAgent"] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Backends))]
+    public async Task Start_FaultsOfTheQueueAndOfItsBackend_AreAllInOneMessage(string backend, string[] faults)
+    {
+        var told = await FaultsOf(services => Use(services.AddAssistantMessageQueue(o => (o.RedisConnectionString, o.Concurrency) = ("localhost", 0)), backend));
+
+        Assert.Equal(1 + faults.Length, told.Count);
+        Assert.StartsWith("AssistantQueue:Concurrency is 0", told[0], StringComparison.Ordinal);
+        Assert.All(faults.Zip(told.Skip(1)), f => Assert.StartsWith(f.First, f.Second, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Start_BackendChosenTwice_TellsItsFaultsOnce()
+    {
+        var told = await FaultsOf(services => services.AddAssistantMessageQueue(Local).UseOpenAI(o => o.Model = "m").UseOpenAI());
+
+        Assert.StartsWith("AssistantQueue:OpenAI:ApiKey is not set", Assert.Single(told), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("OpenAI", true)]
+    [InlineData("ChatClient", true)]
+    [InlineData("Agent", true)]
+    [InlineData(null, true)]
+    [InlineData("OpenAI", false)]
+    [InlineData("ChatClient", false)]
+    [InlineData("Agent", false)]
+    [InlineData(null, false)]
+    public async Task Start_BadSettingOfAHostWithoutWorker_TellsOfNothingThatOnlyWorkersNeed(string? backend, bool inCode)
+    {
+        var told = await FaultsOf(services =>
+        {
+            var queue = Use(services.AddAssistantMessageQueue(o => (o.RedisConnectionString, o.RunWorker, o.Concurrency) = ("localhost", inCode, 0)), backend);
+            if (inCode)
+            {
+                queue.ProducerOnly();
+            }
+        });
+
+        Assert.StartsWith("AssistantQueue:Concurrency is 0", Assert.Single(told), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_BadSettingAndHandlerOfAHostWithoutWorker_TellsBoth()
+    {
+        var told = await FaultsOf(services => services
+            .AddAssistantMessageQueue(o => (o.RedisConnectionString, o.RunWorker, o.Concurrency) = ("localhost", false, 0))
+            .OnReply((_, _) => Task.CompletedTask));
+
+        Assert.Equal(2, told.Count);
+        Assert.StartsWith("AssistantQueue:Concurrency is 0", told[0], StringComparison.Ordinal);
+        Assert.Contains("reply handler but no worker", told[1], StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -102,6 +163,14 @@ public sealed class HostStartTests
         await host.StartAsync();
         await host.StopAsync();
     }
+
+    private static IAssistantQueueBuilder Use(IAssistantQueueBuilder queue, string? backend) => backend switch
+    {
+        "OpenAI" => queue.UseOpenAI(),
+        "ChatClient" => queue.UseChatClient(),
+        "Agent" => queue.UseAgent(),
+        _ => queue,
+    };
 
     private static void Local(AssistantQueueOptions options) => options.RedisConnectionString = "localhost";
 
