@@ -3,6 +3,8 @@ using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using AssistantQueue.Emulators;
+using AssistantQueue.Tests.Agents;
+using AssistantQueue.Tests.ChatClient;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
@@ -84,6 +86,31 @@ public sealed class ReadmeAppTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task ChatClient_OfTheApp_AnswersAndItsToolIsCalled()
+    {
+        using var model = new TestChatClient
+        {
+            Answer = (request, _) => Task.FromResult(request.HasResults
+                ? TestChatClient.Say(request.Lines[^1])
+                : TestChatClient.Ask(("call_1", "FindOrder", """{"number":4711}"""))),
+        };
+
+        var reply = await AskAsync("chat", builder => Snippets.ChatClient(builder, model));
+
+        Assert.Equal("tool: call_1 = 4711 is on its way.", reply.Text);
+    }
+
+    [Fact]
+    public async Task Agent_OfTheApp_Answers()
+    {
+        using var model = new TestChatClient();
+
+        var reply = await AskAsync("agent", builder => Snippets.Agent(builder, new TestAgent(model)));
+
+        Assert.Equal("number 4711?", reply.Text);
+    }
+
+    [Fact]
     public async Task Handler_MessagesThatTheApiRefuses_SaysSorry()
     {
         await PostAsync("bob", "/refuse", "wamid.2");
@@ -121,6 +148,18 @@ public sealed class ReadmeAppTests : IAsyncLifetime
         await printed.HaveAsync("“watched”");
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
+    }
+
+    private async Task<AssistantReply> AskAsync(string prefix, Action<WebApplicationBuilder> register)
+    {
+        var builder = NewBuilder();
+        builder.Configuration["AssistantQueue:QueuePrefix"] = prefix;
+        register(builder);
+        await using var app = builder.Build();
+        await app.StartAsync();
+        var reply = await app.Services.GetRequiredService<IAssistantMessageQueue>().AskAsync("dave", "number 4711?").WaitAsync(Patience);
+        await app.StopAsync();
+        return reply;
     }
 
     private WebApplicationBuilder NewBuilder()

@@ -30,6 +30,13 @@ public sealed partial class ReadmeTests
         Assert.Equal(Regex.Count(Readme, "```csharp"), SnippetNames.Count);
 
     [Fact]
+    public void Snippets_EachOne_IsRunByATest()
+    {
+        Assert.Equal(SnippetMark().Matches(Readme).Select(m => m.Groups[1].Value), SnippetRuns.All.Keys);
+        Assert.All(SnippetRuns.All.Values, run => Assert.Contains(SourcesWith(run.Test), source => source.Contains(run.With, StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task TenLines_Run_AnswerBothMessagesAtOnce()
     {
         var reply = await Snippets.TenLinesAsync(["--AssistantQueue:MessageDelay=00:00:02", "--AssistantQueue:OpenAI:PollInterval=00:00:00.05"]).WaitAsync(TimeSpan.FromSeconds(60));
@@ -89,6 +96,19 @@ public sealed partial class ReadmeTests
         Assert.Empty(SettingsBinder.UnknownNames(provider.GetRequiredService<IConfiguration>().GetSection("AssistantQueue")));
     }
 
+    // .ci/sample runs all but dotnet test, which .ci/run does; each takes them from the README.
+    [Fact]
+    public void Commands_OfDotnet_AreThoseThatCIRuns() =>
+        Assert.Equal(
+            [
+                "dotnet run --project samples/WebChat",
+                "dotnet test",
+                "dotnet new console -o ../app",
+                "dotnet add ../app reference src/AssistantQueue.OpenAI src/AssistantQueue.Emulators",
+                "dotnet run --project ../app",
+            ],
+            Commands().Matches(Readme).Select(m => m.Groups[1].Value.Trim()));
+
     [Fact]
     public void Commands_ForNewcomers_AreTheTwo()
     {
@@ -101,20 +121,23 @@ public sealed partial class ReadmeTests
 
     [Theory]
     [MemberData(nameof(TestsShown))]
-    public void WhatCanFail_TestThatShowsIt_Exists(string name)
-    {
-        var (type, method) = (name.Split('.')[0], name.Split('.')[1]);
-        var sources = typeof(ReadmeTests).Assembly.GetManifestResourceNames()
-            .Where(resource => resource.StartsWith("tests/", StringComparison.Ordinal) && Path.GetFileName(resource) == type + ".cs");
-
-        Assert.Contains(sources, source => Regex.IsMatch(Resource(source), $@"\[\w*(Fact|Theory)\b[^;{{}}]* {method}\("));
-    }
+    public void WhatCanFail_TestThatShowsIt_Exists(string name) =>
+        Assert.NotEmpty(SourcesWith(name));
 
     [Fact]
     public void WhatCanFail_EachRow_NamesATest() =>
         Assert.All(
             Section("What can fail").Split('\n').Where(l => l.StartsWith('|')).Skip(2),
             row => Assert.Matches(TestShown(), row));
+
+    private static IEnumerable<string> SourcesWith(string test)
+    {
+        var (type, method) = (test.Split('.')[0], test.Split('.')[1]);
+        return typeof(ReadmeTests).Assembly.GetManifestResourceNames()
+            .Where(resource => resource.StartsWith("tests/", StringComparison.Ordinal) && Path.GetFileName(resource) == type + ".cs")
+            .Select(Resource)
+            .Where(source => Regex.IsMatch(source, $@"\[\w*(Fact|Theory)\b[^;{{}}]* {method}\("));
+    }
 
     private static string Section(string heading) =>
         Regex.Match(Readme, $"^## {heading}\n(.*?)(?=^## )", RegexOptions.Singleline | RegexOptions.Multiline).Groups[1].Value;
@@ -171,6 +194,9 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex("^(using [^;]+;\n)+\n")]
     private static partial Regex Usings();
+
+    [GeneratedRegex("(?:^|`)(dotnet [^`#\n]+)", RegexOptions.Multiline)]
+    private static partial Regex Commands();
 
     [GeneratedRegex("<!-- snippet: (\\S+) -->")]
     private static partial Regex SnippetMark();

@@ -56,8 +56,6 @@ internal static class Snippets
             .UseChatClient(o => o.MaxHistoryMessages = 40)     // settings: section "AssistantQueue:ChatClient"
             .AddTool(AIFunctionFactory.Create(FindOrder));
         #endregion
-
-        static string FindOrder(int number) => $"{number} is on its way.";
     }
 
     public static void Agent(WebApplicationBuilder builder, AIAgent agent)
@@ -113,6 +111,9 @@ internal static class Snippets
         }
         #endregion
     }
+
+    // A method and no local function, whose name the model would be told with its surroundings'.
+    private static string FindOrder(int number) => $"{number} is on its way.";
 }
 
 #region controller
