@@ -20,7 +20,8 @@ public sealed class Setup
         var openAI = queue.GetSection("OpenAI");
         _redis = First(queue["RedisConnectionString"], configuration.GetConnectionString("redis"));
         _model = First(openAI["AzureEndpoint"], openAI["Endpoint"]) ?? (First(openAI["ApiKey"], configuration["OPENAI_API_KEY"]) is null ? null : "api.openai.com");
-        RunsWorker = queue.GetValue("RunWorker", true);
+        // What is neither true nor false stops the queue at its start, together with all else that is wrong.
+        RunsWorker = !bool.TryParse(queue["RunWorker"], out var runs) || runs;
     }
 
     public bool UsesEmbeddedRedis => _redis is null;
@@ -30,7 +31,7 @@ public sealed class Setup
     public bool RunsWorker { get; }
 
     /// <summary>Where Redis is, for people; no credentials.</summary>
-    public string Redis => _redis is null ? "embedded, in this program" : string.Join(", ", EndpointsOf(_redis));
+    public string Redis => _redis is null ? "embedded, in this program" : RedisAddress.Of(_redis);
 
     /// <summary>Who answers, for people; no credentials.</summary>
     public string Model => !RunsWorker ? "chosen by the worker" : _model is null ? "emulator, echoes what it gets" : Uri.TryCreate(_model, UriKind.Absolute, out var uri) ? uri.Authority : _model;
@@ -73,11 +74,6 @@ public sealed class Setup
         .Replace("//0.0.0.0", "//localhost", StringComparison.Ordinal)
         .Replace("//+", "//localhost", StringComparison.Ordinal)
         .Replace("//*", "//localhost", StringComparison.Ordinal);
-
-    private static IEnumerable<string> EndpointsOf(string connectionString) =>
-        Uri.TryCreate(connectionString, UriKind.Absolute, out var uri) && uri.Scheme is "redis" or "rediss"
-            ? [uri.Authority]
-            : connectionString.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(part => !part.Contains('=', StringComparison.Ordinal));
 
     private static string? First(params string?[] values) => Array.Find(values, v => !string.IsNullOrWhiteSpace(v));
 }

@@ -87,6 +87,22 @@ public sealed class SampleSettingsTests : IAsyncLifetime
         AssertNothingEmulated(worker);
     }
 
+    [Theory]
+    [InlineData("WebChat")]
+    [InlineData("WorkerHost")]
+    public async Task Start_BadSettings_AreAllTold(string sample)
+    {
+        await using var program = SampleProcess.Start(sample, new Dictionary<string, string>
+        {
+            ["AssistantQueue__RedisConnectionString"] = _redis.Instance.ConnectionString,
+            ["AssistantQueue__RunWorker"] = "maybe",
+            ["AssistantQueue__Concurrency"] = "0",
+            ["AssistantQueue__OpenAI__Endpoint"] = "nowhere",
+        });
+
+        await program.SaysAsync("OptionsValidationException: AssistantQueue:RunWorker is 'maybe'; .*AssistantQueue:Concurrency is 0; .*AssistantQueue:OpenAI:Endpoint is 'nowhere'");
+    }
+
     private async Task AnswersAsync(WebChat chat)
     {
         var receipt = await chat.PostAsync("c1", new { text = "who is there?" });

@@ -99,9 +99,9 @@ public sealed class WebChatTests
     }
 
     [Fact]
-    public async Task RedisAway_HostStartsAndSaysSo()
+    public async Task RedisAway_HostStartsAndSaysSoWithoutItsPassword()
     {
-        await using var chat = await WebChat.StartAsync(null, ("RedisConnectionString", "127.0.0.1:1"), ("ConnectTimeout", "00:00:01"));
+        await using var chat = await WebChat.StartAsync(null, ("RedisConnectionString", "redis://app:hush/hush@127.0.0.1:1,127.0.0.1:2"), ("ConnectTimeout", "00:00:01"));
 
         using var post = await chat.Client.PostAsJsonAsync("/api/threads/c1/messages", new { text = "hi" });
         using var health = await chat.Client.GetAsync("/health");
@@ -109,5 +109,8 @@ public sealed class WebChatTests
         await Problem.AssertAsync(post, HttpStatusCode.ServiceUnavailable, "Redis");
         Assert.NotNull(post.Headers.RetryAfter);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, health.StatusCode);
+        var setup = await chat.Client.GetFromJsonAsync<JsonElement>("/api/queue/setup");
+        Assert.Equal("127.0.0.1:1, 127.0.0.1:2", setup.GetProperty("redis").GetString());
+        Assert.DoesNotContain("hush", chat.Process.Output, StringComparison.Ordinal);
     }
 }
