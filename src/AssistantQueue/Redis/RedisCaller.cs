@@ -10,6 +10,10 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
     private static readonly string[] PassingWords =
         ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "ASK", "BUSY", "NOSCRIPT", "NOREPLICAS", "MISCONF"];
 
+    // not: on a replica when no primary is known (the client's default)
+    // but: there a script that finds nothing to write answers from what the replica has, and a finish would be told that its thread is somebody else's.
+    private const CommandFlags OnPrimary = CommandFlags.DemandMaster;
+
     private readonly string _partitions = keys.Count.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>A way to run a script other than on the queue's connection.</summary>
@@ -30,7 +34,7 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
             arguments[0] = _partitions;
             return CheckLayout(multiplexer is null
                 ? await way!(script, partition, arguments, cancellationToken)
-                : await multiplexer.GetDatabase().ScriptEvaluateAsync(script, keys[partition].Declared, arguments));
+                : await multiplexer.GetDatabase().ScriptEvaluateAsync(script, keys[partition].Declared, arguments, OnPrimary));
         }
         catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
         {
@@ -50,7 +54,7 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
         try
         {
             arguments[0] = _partitions;
-            return CheckLayout(multiplexer.GetDatabase().ScriptEvaluate(script, keys[partition].Declared, arguments));
+            return CheckLayout(multiplexer.GetDatabase().ScriptEvaluate(script, keys[partition].Declared, arguments, OnPrimary));
         }
         catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
         {

@@ -41,7 +41,7 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
 
     private static async Task<RedisResult> CallAsync(IConnectionMultiplexer multiplexer, int replicas, string script, RedisKey[] declared, RedisValue[] arguments)
     {
-        var server = multiplexer.GetServer(declared[0]);
+        var server = multiplexer.GetServer(declared[0], flags: CommandFlags.DemandMaster);
         var before = server.ExecuteAsync("CLIENT", "ID");
         var call = server.ExecuteAsync("EVAL", [script, declared.Length, .. declared.Select(k => (object)k), .. arguments.Select(a => (object)a)]);
         var wait = server.ExecuteAsync("WAIT", replicas, WaitMilliseconds);

@@ -96,7 +96,7 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
         try
         {
             var multiplexer = await connection.GetAsync(cancellationToken);
-            await multiplexer.GetSubscriber().PublishAsync(channel, message).WaitAsync(cancellationToken);
+            await multiplexer.GetSubscriber().PublishAsync(channel, message, CommandFlags.DemandMaster).WaitAsync(cancellationToken);
         }
         catch (Exception e) when (e is RedisException or TimeoutException)
         {

@@ -19,4 +19,6 @@ end
 local tail = redis.call('LINDEX', p .. ':messages:' .. thread, -1)
 local head = tail and redis.call('LINDEX', p .. ':messages:' .. thread, 0)
 if tail and (header(head) or sequence) <= sequence and sequence <= (header(tail) or sequence) then return 'p' end
+-- A primary that became a replica an instant ago may not have it yet: it refuses this write, and the call is repeated elsewhere.
+redis.call('DEL', KEYS[2])
 return 'u'
