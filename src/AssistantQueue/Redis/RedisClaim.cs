@@ -83,8 +83,8 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         return (string?)lines[0] == "1" ? [.. lines.Skip(1).Select(RedisEntry.Parse)] : null;
     }
 
-    public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) =>
-        caller.CallAsync(RedisScript.Leave, partition, [RedisValue.EmptyString, workerId], cancellationToken);
+    public Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken) =>
+        caller.CallAsync(RedisScript.Leave, partition, [RedisValue.EmptyString, workerId, isGone ? "1" : "0"], cancellationToken);
 
     // Null when the messages are not those that were sealed: the lease is somebody else's already.
     private async Task<ClaimedBatch?> ReadBatchAsync(ClaimRequest request, RedisResult[] batch, long sentAt, CancellationToken cancellationToken)

@@ -56,7 +56,8 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
 
     public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => _claim.Renew(partition, workerId, leases);
 
-    public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) => _claim.LeaveAsync(partition, workerId, cancellationToken);
+    public Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken) =>
+        _claim.LeaveAsync(partition, workerId, isGone, cancellationToken);
 
     public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
         _finish.WriteJournalAsync(lease, write, cancellationToken);

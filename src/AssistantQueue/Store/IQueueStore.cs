@@ -30,8 +30,12 @@ internal interface IQueueStore : IAsyncDisposable
     /// <returns>An answer a lease, in the order given.</returns>
     IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases);
 
-    /// <summary>Forgets the worker's record, so that nobody wakes it or takes its end for a death.</summary>
-    Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken);
+    /// <summary>Forgets a worker that stops: nobody wakes it, and when it is gone nobody takes its end for a death.</summary>
+    /// <param name="partition">The partition.</param>
+    /// <param name="workerId">The worker.</param>
+    /// <param name="isGone">False while its runs still end.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken);
 
     /// <summary>Writes the journal and the conversation's changes under the fence.</summary>
     /// <returns>False when the lease is somebody else's now; nothing was written.</returns>

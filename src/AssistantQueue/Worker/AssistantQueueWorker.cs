@@ -3,6 +3,7 @@ using AssistantQueue.Deliver;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Finish;
 using AssistantQueue.Leases;
+using AssistantQueue.Outcomes;
 using AssistantQueue.Run;
 using AssistantQueue.Store;
 using AssistantQueue.Waiting;
@@ -39,6 +40,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
     private readonly TaskTracker _handlers = new();
     private readonly CancellationTokenSource _deliveriesStop = new();
     private Task _delivering = Task.CompletedTask;
+    private Task _resting = Task.CompletedTask;
     private IAsyncDisposable? _signals;
     private readonly CancellationTokenRegistration _onHostStopping;
 
@@ -113,6 +115,8 @@ internal sealed class AssistantQueueWorker : BackgroundService
 
         _delivering = Task.WhenAll(_deliveries.Select(loop => loop.RunAsync(_deliveriesStop.Token)));
         await Task.WhenAll([SubscribeAsync(), .. _claims.Select(loop => loop.RunAsync(_stop.Stopping))]);
+        // Runs may still take a while; who is woken meanwhile should be somebody who claims. Not awaited here: the runs' time is running.
+        _resting = LeaveAsync(isGone: false);
     }
 
     /// <summary>Stops in order: claiming; runs that can be adopted, at once; the other runs and the handlers when their time is over; what they still write; the worker's record.</summary>
@@ -139,7 +143,8 @@ internal sealed class AssistantQueueWorker : BackgroundService
         }
 
         await EndSignalsAsync();
-        await LeaveAsync();
+        await _resting;
+        await LeaveAsync(isGone: true);
         Log.WorkerStopped(_log, _queueName, _workerId);
     }
 
@@ -245,7 +250,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
     {
         try
         {
-            var outcome = await _run.RunAsync(batch, held);
+            var outcome = await RunAsync(batch, held, grant);
             await _finish.FinishAsync(batch, held, outcome, grant.IsProbe);
         }
         catch (Exception e)
@@ -257,6 +262,20 @@ internal sealed class AssistantQueueWorker : BackgroundService
         {
             _renewers[batch.Lease.Partition].Drop(held);
             _slots.Return(grant, 1);
+        }
+    }
+
+    private async Task<RunOutcome> RunAsync(ClaimedBatch batch, HeldLease held, SlotGrant grant)
+    {
+        try
+        {
+            return await _run.RunAsync(batch, held);
+        }
+        catch when (grant.IsProbe)
+        {
+            // It told nothing about the backend, and while a probe is out nobody else of this process may claim.
+            _pause.ProbeUnused();
+            throw;
         }
     }
 
@@ -292,12 +311,12 @@ internal sealed class AssistantQueueWorker : BackgroundService
         }
     }
 
-    private async Task LeaveAsync()
+    private async Task LeaveAsync(bool isGone)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1), _time);
         try
         {
-            await Task.WhenAll(Enumerable.Range(0, _store.Partitions).Select(p => _store.LeaveAsync(p, _workerId, limit.Token))).WaitAsync(limit.Token);
+            await Task.WhenAll(Enumerable.Range(0, _store.Partitions).Select(p => _store.LeaveAsync(p, _workerId, isGone, limit.Token))).WaitAsync(limit.Token);
         }
         catch (Exception e)
         {

@@ -86,7 +86,7 @@ public abstract class AnnouncementTests(StoreServer server) : StoreTest(server)
         Assert.InRange(await HearAsync(first), 9 * Second, 10 * Second);
         Assert.Equal(TimeSpan.Zero, await HearAsync(first));
         // d is due after c, and nothing goes to w2: the next wake-up that it hears is its own.
-        await Store.LeaveAsync(0, "w1", Ct);
+        await Store.LeaveAsync(0, "w1", isGone: true, Ct);
         Assert.Equal(TimeSpan.Zero, await HearAsync(second));
         Assert.Equal(0, first.Reader.Count);
     }

@@ -9,7 +9,7 @@ public abstract class LeaveTests(StoreServer server) : StoreTest(server)
         await ClaimAsync("w1");
         Assert.False((await ClaimAsync("w2")).IsTimekeeper);
 
-        var changes = await ChangesOfAsync(() => Store.LeaveAsync(0, "w1", Ct));
+        var changes = await ChangesOfAsync(() => Store.LeaveAsync(0, "w1", isGone: true, Ct));
 
         Assert.Equal(["~idle", "~workers"], changes);
         Assert.Equal(["w2"], await Read.MembersAsync("idle"));
@@ -20,7 +20,7 @@ public abstract class LeaveTests(StoreServer server) : StoreTest(server)
     public async Task Leave_WithALeaseLeftBehind_IsNoDeath()
     {
         await Seed.RunningAsync("c", ["a"], leaseIn: 3_000);
-        await Store.LeaveAsync(0, "w1", Ct);
+        await Store.LeaveAsync(0, "w1", isGone: true, Ct);
         await PassAsync("leases");
 
         var batch = await ClaimOneAsync("w2");
@@ -37,7 +37,7 @@ public abstract class LeaveTests(StoreServer server) : StoreTest(server)
         var woken = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var subscription = await Store.SubscribeToWakeUpsAsync("w2", (_, dueIn) => woken.TrySetResult(dueIn), Ct);
 
-        await Store.LeaveAsync(0, "w1", Ct);
+        await Store.LeaveAsync(0, "w1", isGone: true, Ct);
 
         Assert.Equal(TimeSpan.Zero, await woken.Task.WaitAsync(30 * Second));
     }

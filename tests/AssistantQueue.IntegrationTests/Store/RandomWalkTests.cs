@@ -83,7 +83,7 @@ public abstract class RandomWalkTests(StoreServer server) : StoreTest(server)
         < 85 => RetrySomeAsync(),
         < 89 => ReleaseSomeAsync(),
         < 93 => FailSomeAsync(),
-        < 95 => Store.LeaveAsync(0, Pick(Workers), Ct),
+        < 95 => Store.LeaveAsync(0, Pick(Workers), isGone: true, Ct),
         _ => DeliverAsync(),
     };
 

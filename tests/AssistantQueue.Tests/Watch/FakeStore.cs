@@ -53,7 +53,7 @@ internal sealed class FakeStore : IQueueStore
 
     public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => throw new NotSupportedException();
 
-    public Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -74,6 +74,38 @@ public class StopTests
     }
 
     [Fact]
+    public async Task Stop_ARunStillEnds_NobodyWakesThisWorkerAnyMore()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var (release, rested) = (new TaskCompletionSource(), new TaskCompletionSource());
+        rig.Backend.Answer = async (run, token) =>
+        {
+            await release.Task.WaitAsync(token);
+            return TestBackend.TextOf(run);
+        };
+        var store = rig.Connect();
+        store.After = method =>
+        {
+            if (method == nameof(IQueueStore.LeaveAsync))
+            {
+                rested.TrySetResult();
+            }
+        };
+        var worker = await rig.StartWorkerAsync(shutdown: TimeSpan.FromMinutes(5), store: store);
+        await rig.AddAsync("c1", "hi");
+        await rig.Backend.NextAsync();
+
+        var stop = worker.StopAsync(default);
+        await rested.Task.WaitAsync(TestTimes.Patience);
+
+        Assert.Empty(await rig.MembersAsync("idle"));
+        Assert.Equal([worker.WorkerId], await rig.MembersAsync("workers"));
+        Assert.False(stop.IsCompleted);
+        release.SetResult();
+        await stop.WaitAsync(TestTimes.Patience);
+    }
+
+    [Fact]
     public async Task Stop_RunThatBecomesAdoptableWhileStopping_IsGivenBackThen()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());

@@ -8,6 +8,12 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     /// <summary>Called with the method's name before a call; what it throws is the answer, and nothing was done.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
+    /// <summary>Awaited with the method's name before a call.</summary>
+    public Func<string, Task> Meanwhile { get; set; } = _ => Task.CompletedTask;
+
+    /// <summary>Changes what claims give.</summary>
+    public Func<ClaimOutcome, ClaimOutcome> Claimed { get; set; } = outcome => outcome;
+
     /// <summary>Called after a call was done; what it throws is the answer.</summary>
     public Action<string> After { get; set; } = _ => { };
 
@@ -26,8 +32,8 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
 
     public Task<EnqueueOutcome> EnqueueAsync(EnqueueUnit unit, CancellationToken cancellationToken) => inner.EnqueueAsync(unit, cancellationToken);
 
-    public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) =>
-        CallAsync(nameof(ClaimAsync), () => inner.ClaimAsync(request, cancellationToken));
+    public async Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) =>
+        Claimed(await CallAsync(nameof(ClaimAsync), () => inner.ClaimAsync(request, cancellationToken)));
 
     public virtual IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
     {
@@ -35,10 +41,11 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
         return inner.Renew(partition, workerId, leases);
     }
 
-    public async Task LeaveAsync(int partition, string workerId, CancellationToken cancellationToken)
+    public async Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken)
     {
         Before(nameof(LeaveAsync));
-        await inner.LeaveAsync(partition, workerId, cancellationToken);
+        await inner.LeaveAsync(partition, workerId, isGone, cancellationToken);
+        After(nameof(LeaveAsync));
     }
 
     public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
@@ -120,6 +127,7 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     private async Task<T> CallAsync<T>(string method, Func<Task<T>> call)
     {
         Before(method);
+        await Meanwhile(method);
         var answer = await call();
         After(method);
         return answer;

@@ -121,6 +121,13 @@ internal class WorkerRig : IAsyncDisposable
         }
     }
 
+    /// <summary>The members of one of the first partition's sorted sets.</summary>
+    public async Task<string[]> MembersAsync(string set)
+    {
+        await using var connection = await ConnectionMultiplexer.ConnectAsync(_redis);
+        return [.. (await connection.GetDatabase().SortedSetRangeByRankAsync($"{{{Options.QueuePrefix}:0}}:{set}")).Select(member => (string)member!)];
+    }
+
     public async Task StopWorkersAsync()
     {
         foreach (var worker in _workers)

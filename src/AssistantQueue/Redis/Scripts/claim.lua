@@ -23,6 +23,7 @@ Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:id
 --@include entry
 --@include fence
 --@include wake
+--@include next-due
 --@include announce
 local due, leases, suspects, held = KEYS[1], p .. ':leases', p .. ':suspects', p .. ':held'
 local worker, token, most, free = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -189,7 +190,6 @@ end
 keep_fence()
 if #names > 0 then redis.call('SET', p .. ':request:' .. token, table.concat(names, '\n'), 'PX', 600000) end
 
-local function first_score(key) return tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]) end
 -- Suspects that are due already are told apart; those that are not yet are looked for like the others.
 local coming = redis.call('ZRANGEBYSCORE', suspects, '(' .. text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local next_look = tonumber(coming[2])
@@ -207,7 +207,8 @@ if free - #claimed > 0 then
   if not redis.call('ZSCORE', p .. ':idle', worker) then redis.call('ZADD', p .. ':idle', text(now), worker) end
 else
   redis.call('ZREM', p .. ':idle', worker)
-  if next_look and next_look <= now then wake(now, worker) end
+  -- Also what is due later: this worker doesn't look any more, and an enqueue wakes only for what is due before that.
+  if next_look then wake(next_look, worker) end
 end
 local next_delivery = first_score(p .. ':deliveries')
 local result = { text(now), next_look and text(math.max(0, next_look - now)) or '-1',

@@ -13,6 +13,7 @@ ARGV[7]  number of batches, then for each: thread, worker, fence, batch, reply, 
 Returns  a word a batch: 1 written, 0 somebody else's now, -1 Redis has lost its data
 Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due,
          p:deliveries, p:delivery:<thread>, p:completed, p:completed:<batch>, p:counters, p:request:<id>
+Tells    watchers; a worker, when newer messages are due
 ]]
 --@include partition
 --@include entry
@@ -24,6 +25,7 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 --@include outcome
 --@include record
 --@include stamp
+--@include wake
 --@include announce
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
@@ -40,7 +42,7 @@ end
 local outcome = table.concat(words, ' ')
 
 --@include freeing
-local answered = 0
+local answered, goes_on = 0, nil
 for _, a in ipairs(batches) do
   local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local sealed = redis.call('HMGET', p .. ':thread:' .. thread, 'first', 'last', 'count')
@@ -53,6 +55,7 @@ for _, a in ipairs(batches) do
   write_conversation(thread, a + 7, tonumber(ARGV[5]))
   local left = remove(thread, last, count)
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
+  if left > 0 then goes_on = ARGV[a + 1] end
   redis.call('DEL', p .. ':thread:' .. thread)
   redis.call('ZREM', p .. ':leases', thread)
   answered = answered + count
@@ -63,5 +66,7 @@ if answered > 0 then
   redis.call('HINCRBY', counters, 'active', 0 - answered)
   redis.call('HINCRBY', counters, 'completed', answered)
 end
+-- The worker that finishes looks as well, unless it stops, pauses or is full. One is enough: who claims wakes the next for the rest.
+if goes_on then wake(now, goes_on) end
 if #batches > 0 then redis.call('SET', request, outcome, 'PX', ARGV[3]) end
 return outcome

@@ -70,7 +70,10 @@ if left > 0 and attempts ~= '' then
   redis.call('HSET', key, 'attempts', attempts, 'resumed', '0')
   rearm(thread, now, worker)
 else
-  if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
+  if left > 0 then
+    redis.call('ZADD', KEYS[1], text(now), thread)
+    wake(now, worker)
+  end
   redis.call('DEL', key)
 end
 redis.call('ZREM', p .. ':leases', thread)

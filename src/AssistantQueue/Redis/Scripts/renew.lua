@@ -14,7 +14,8 @@ local worker, ends = ARGV[2], text(now + tonumber(ARGV[3]))
 
 -- Freeing first, so that the rest is allowed at maxmemory.
 redis.call('ZREMRANGEBYSCORE', p .. ':workers', '-inf', text(now))
-redis.call('ZADD', p .. ':workers', ends, worker)
+-- A worker that has said that it is gone has a longer record, which a renewal that was still on its way leaves alone.
+if (tonumber(redis.call('ZSCORE', p .. ':workers', worker) or 0)) < tonumber(ends) then redis.call('ZADD', p .. ':workers', ends, worker) end
 local answers = {}
 for i = 1, tonumber(ARGV[4]) do
   local kind, thread, fence = ARGV[2 + 3 * i], ARGV[3 + 3 * i], ARGV[4 + 3 * i]
