@@ -277,7 +277,8 @@ internal sealed class FinishStep
             case FinishAnswer.Applied:
                 _metrics.Released(reason);
                 Log.BatchReleased(_log, batch.Lease.ThreadId, batch.Lease.BatchId, reason, write.Delay);
-                _next.ThreadDue(batch.Lease.Partition, write.Delay);
+                // A decision that came during the release made the thread due at once, and the store wakes everybody but this worker.
+                _next.ThreadDue(batch.Lease.Partition, write.Hold == ReleaseHold.Approval ? TimeSpan.Zero : write.Delay);
                 break;
             case FinishAnswer.Vanished:
                 Log.ThreadVanished(_log, batch.Lease.ThreadId, batch.Lease.BatchId, null, 0);

@@ -1,4 +1,5 @@
 using AssistantQueue.Admin;
+using AssistantQueue.Store;
 using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.Tests.Worker;
@@ -15,6 +16,28 @@ public class ApprovalTests
 
         Assert.Equal([("c1", "refund", "{\"euro\":5}")], asked.Calls.Select(c => (c.CallId, c.Name, c.Arguments!)));
         await rig.Admin().ApproveAsync("t", "c1");
+
+        Assert.Equal("refunded 5|looked", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    [Fact]
+    public async Task Call_ApprovedWhileTheRunGivesItsThreadBack_GoesOnAtOnce()
+    {
+        // So many partitions and such a long lease that nothing but the worker's own memory makes it look within this test's patience.
+        await using var rig = await NewRigAsync(partitions: 64);
+        rig.Options.LockDuration = TimeSpan.FromMinutes(10);
+        await rig.AddAsync("t", "refund");
+        var store = rig.Connect();
+        store.Meanwhile = async method =>
+        {
+            if (method == nameof(IQueueStore.ReleaseAsync))
+            {
+                var batch = (await rig.Store.ReadApprovalAsync("t", default))!.BatchId;
+                await rig.Store.DecideAsync("t", batch, "c1", new ToolDecision(true, ""), default);
+            }
+        };
+
+        await rig.StartWorkerAsync(store: store);
 
         Assert.Equal("refunded 5|looked", (await rig.Handler.NextReplyAsync()).Text);
     }
@@ -127,7 +150,14 @@ public class ApprovalTests
 
     private static async Task<ApprovalRig> RigAsync()
     {
-        var rig = new ApprovalRig(await TestRedis.ConnectionStringAsync());
+        var rig = await NewRigAsync();
+        await rig.StartWorkerAsync();
+        return rig;
+    }
+
+    private static async Task<ApprovalRig> NewRigAsync(int partitions = 1)
+    {
+        var rig = new ApprovalRig(await TestRedis.ConnectionStringAsync(), partitions);
         rig.Tools.Add(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(
             async (int euro) =>
             {
@@ -139,11 +169,10 @@ public class ApprovalTests
         rig.Backend.Answer = (run, token) => TestBackend.TextOf(run) == "refund"
             ? ToolRounds.Of([("c1", "refund", "{\"euro\":5}"), ("c2", "look", "{}")])(run, token)
             : Task.FromResult("looked");
-        await rig.StartWorkerAsync();
         return rig;
     }
 
-    private sealed class ApprovalRig(string redis) : WorkerRig(redis)
+    private sealed class ApprovalRig(string redis, int partitions) : WorkerRig(redis, partitions)
     {
         /// <summary>What the refund waits for.</summary>
         public TaskCompletionSource? Gate { get; set; }

@@ -29,6 +29,39 @@ public class RecoveryTests
     }
 
     [Fact]
+    public async Task Probe_EndsWithAFaultOfTheQueuesOwn_AnotherIsSent()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var isAway = true;
+        rig.Backend.Answer = (run, _) => isAway
+            ? throw new AssistantBackendException(BackendErrorKind.BackendUnavailable, "The key is wrong.")
+            : Task.FromResult(TestBackend.TextOf(run));
+        var store = rig.Connect();
+        var claims = 0;
+        var broken = new TaskCompletionSource();
+        store.Claimed = outcome =>
+        {
+            if (outcome.Batches is not [var batch] || ++claims != 2)
+            {
+                return outcome;
+            }
+
+            broken.SetResult();
+            return outcome with { Batches = [batch with { Entries = null! }] };
+        };
+        await rig.AddAsync("c1", "first");
+        await rig.StartWorkerAsync(store: store);
+        await rig.Backend.NextAsync();
+        isAway = false;
+        await broken.Task.WaitAsync(TestTimes.Patience);
+
+        await rig.AddAsync("c2", "second");
+
+        Assert.Equal("second", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Contains(rig.Logged(LogLevel.Error), r => r.Exception is NullReferenceException);
+    }
+
+    [Fact]
     public async Task Journal_AnswerWasLost_IsWrittenAgainAndTheRunGoesOn()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
