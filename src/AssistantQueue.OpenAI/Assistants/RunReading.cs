@@ -44,7 +44,7 @@ internal static class RunReading
         "incomplete" => null,
         "failed" => run.Get("last_error") is { } error ? ApiError.From(error) : new() { Status = 200, Message = "The run failed without saying why." },
         "expired" => new() { Status = 200, Message = "The run expired: the API gave it ten minutes." },
-        "cancelled" => new() { Status = 200, Message = "The run was cancelled at the API." },
+        "cancelled" => new() { Status = 200, Code = ErrorMap.Cancelled, Message = "The run was cancelled at the API." },
         var status => new() { Status = 200, Code = ErrorMap.Garbage, Message = $"The run has the unknown status '{status}'." },
     };
 

@@ -11,6 +11,9 @@ internal static partial class ErrorMap
     /// <summary>The code of a call that failed before it reached the network.</summary>
     public const string NotSent = "not_sent";
 
+    /// <summary>The code of a run that was cancelled at the API, by us or by somebody else; the queue knows it.</summary>
+    public const string Cancelled = "cancelled";
+
     // spent money and closed accounts: no conversation can work, however often it is tried
     private static readonly HashSet<string> Account = new(StringComparer.Ordinal)
     {
@@ -27,7 +30,7 @@ internal static partial class ErrorMap
 
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal)
     {
-        "server_error", "rate_limit_exceeded", "slow_down", "server_is_overloaded", "vector_store_timeout", "timeout", Garbage,
+        "server_error", "rate_limit_exceeded", "slow_down", "server_is_overloaded", "vector_store_timeout", "timeout", Garbage, Cancelled,
     };
 
     /// <summary>What to do about an error that isn't handled inside the backend.</summary>

@@ -30,7 +30,7 @@ internal static class ResponseReading
             new() { Status = 200, Code = "content_filter", Message = "The reply was held back by the API's content filter." },
         "incomplete" => null,
         "failed" => response.Get("error") is { } error ? ApiError.From(error) : new() { Status = 200, Message = "The response failed without saying why." },
-        "cancelled" => new() { Status = 200, Message = "The response was cancelled at the API." },
+        "cancelled" => new() { Status = 200, Code = ErrorMap.Cancelled, Message = "The response was cancelled at the API." },
         var status => new() { Status = 200, Code = ErrorMap.Garbage, Message = $"The response has the unknown status '{status}'." },
     };
 

@@ -4,6 +4,9 @@ namespace AssistantQueue;
 public sealed class AssistantBackendException(BackendErrorKind kind, string message, Exception? innerException = null)
     : AssistantQueueException(message, innerException)
 {
+    /// <summary>The <see cref="Code"/> of a run that was cancelled at the API.</summary>
+    internal const string Cancelled = "cancelled";
+
     /// <summary>Gets what the queue does about it.</summary>
     public BackendErrorKind Kind { get; } = kind;
 
@@ -14,6 +17,7 @@ public sealed class AssistantBackendException(BackendErrorKind kind, string mess
     public int? Status { get; init; }
 
     /// <summary>Gets the API's error code, when there was one.</summary>
+    /// <remarks><c>cancelled</c> says that the run was cancelled at the API. Of a run that a newer message interrupts that is no failed attempt.</remarks>
     public string? Code { get; init; }
 
     /// <summary>Gets a value indicating whether a post may or may not have been taken: the journal's rounds are kept, and the next attempt looks before it sends.</summary>

@@ -26,7 +26,7 @@ internal sealed class RunStep(
     /// <summary>What a run gets at least, also when it is adopted after its time was over: it may have ended at the API long ago.</summary>
     private static readonly TimeSpan ShortestTime = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a backend may take to stop following its run once it was told to, and to cancel it at the API.</summary>
+    /// <summary>How long a backend may take to stop following its run once it was told to, and to cancel one whose time is up.</summary>
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(10);
 
     public async Task<RunOutcome> RunAsync(ClaimedBatch batch, HeldLease held)
@@ -153,13 +153,46 @@ internal sealed class RunStep(
             return new RunLeaseEnded();
         }
 
-        var isCancelled = await CancelAtApiAsync(run, held);
-        run.Journal.IsInterrupting = false;
-        if (!isCancelled)
+        // As long as the lease and the run's time allow: a run may stay "cancelling" for long, and nothing else can be done with the thread.
+        using var timeout = new CancellationTokenSource(TimeLeft(run, settings), time);
+        using var leave = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, stop.Leaving, journal.GivenBack, timeout.Token);
+        if (!await CancelAtApiAsync(run, leave.Token))
         {
-            return (await FollowAsync(run, held, journal, live, settings, CancellationToken.None))!;
+            if (held.Ended.IsCancellationRequested || !held.IsProven)
+            {
+                return new RunLeaseEnded();
+            }
+
+            if (stop.Leaving.IsCancellationRequested || journal.GivenBack.IsCancellationRequested)
+            {
+                // The stored journal says that the run is being interrupted: the next owner goes on with that.
+                return new RunStopped(run, null);
+            }
+
+            if (timeout.IsCancellationRequested)
+            {
+                // The next attempt goes on with the interruption.
+                return new RunFailed(
+                    run,
+                    new AssistantBackendException(BackendErrorKind.Transient, $"The run was interrupted and did not end within {settings.RunTimeout} (RunTimeout)."),
+                    KeepsRounds: true);
+            }
+
+            run.Journal.IsInterrupting = false;
+            var outcome = (await FollowAsync(run, held, journal, live, settings, CancellationToken.None))!;
+            // The answer to the cancellation was lost, not the cancellation.
+            if (outcome is not RunFailed { KeepsRounds: false, Error: AssistantBackendException { Code: AssistantBackendException.Cancelled } })
+            {
+                return outcome;
+            }
         }
 
+        run.Journal.IsInterrupting = false;
+        return Interrupted(run);
+    }
+
+    private RunInterrupted Interrupted(BatchRun run)
+    {
         run.Journal.Interruptions++;
         run.Journal.BeginNextAttempt();
         metrics.Interrupted();
@@ -167,18 +200,24 @@ internal sealed class RunStep(
         return new RunInterrupted(run);
     }
 
+    private TimeSpan TimeLeft(BatchRun run, AssistantQueueOptions settings)
+    {
+        var remaining = settings.RunTimeout - (time.GetUtcNow() - run.Journal.StartedAt);
+        var shortest = settings.RunTimeout < ShortestTime ? settings.RunTimeout : ShortestTime;
+        return remaining > shortest ? remaining : shortest;
+    }
+
     /// <returns>How the run ended; null when it was left because a newer message interrupts it.</returns>
     private async Task<RunOutcome?> FollowAsync(
         BatchRun run, HeldLease held, JournalWriter journal, LiveReply live, AssistantQueueOptions settings, CancellationToken interrupted)
     {
-        var elapsed = time.GetUtcNow() - run.Journal.StartedAt;
-        var remaining = settings.RunTimeout - elapsed;
-        var shortest = settings.RunTimeout < ShortestTime ? settings.RunTimeout : ShortestTime;
-        using var timeout = new CancellationTokenSource(remaining > shortest ? remaining : shortest, time);
-        using var leave = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, stop.Leaving, journal.GivenBack, timeout.Token, interrupted);
+        using var timeout = new CancellationTokenSource(TimeLeft(run, settings), time);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, stop.Leaving, journal.GivenBack, timeout.Token);
+        using var leave = CancellationTokenSource.CreateLinkedTokenSource(end.Token, interrupted);
 
         var following = Task.Run(() => ConsumeAsync(run, live, leave.Token), CancellationToken.None);
-        var isOver = await EndsAsync(following, leave.Token);
+        // A backend that doesn't stop for an interruption has until the run's end: nothing was cancelled yet, so its reply may still come.
+        var isOver = await EndsAsync(following, end.Token);
         if (!isOver)
         {
             Log.BackendDoesNotStop(log, run.ThreadId, run.BatchId, StopTime);
@@ -227,7 +266,9 @@ internal sealed class RunStep(
 
         if (wasLeft && timeout.IsCancellationRequested)
         {
-            var isCancelled = isOver && await CancelAtApiAsync(run, held);
+            using var limit = new CancellationTokenSource(StopTime, time);
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, held.Ended);
+            var isCancelled = isOver && await CancelAtApiAsync(run, both.Token);
             return new RunFailed(
                 run,
                 new AssistantBackendException(BackendErrorKind.Transient, $"The run took longer than {settings.RunTimeout} (RunTimeout) and was cancelled."),
@@ -273,13 +314,11 @@ internal sealed class RunStep(
         return completed ?? throw new InvalidOperationException($"The backend's updates ended without {nameof(RunCompleted)}.");
     }
 
-    private async Task<bool> CancelAtApiAsync(BatchRun run, HeldLease held)
+    private async Task<bool> CancelAtApiAsync(BatchRun run, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(StopTime, time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, held.Ended);
         try
         {
-            await backend.CancelAsync(run, both.Token).WaitAsync(both.Token);
+            await backend.CancelAsync(run, cancellationToken).WaitAsync(cancellationToken);
             return true;
         }
         catch (Exception e)

@@ -64,6 +64,7 @@ public sealed class WholeQueueTests(SharedRedis shared) : BackendTest, IClassFix
     public async Task Interrupt_RunningRun_OneReplyAnswersAllAndEachMessageIsInTheHistoryOnce(OpenAIApi api, bool stream)
     {
         Emulator.Faults.Add(new() { Operation = api == OpenAIApi.Responses ? "create_response" : "create_run", Kind = OpenAIFaultKind.RunNeverEnds, Count = 1 });
+        Emulator.Options.CancelTime = TimeSpan.FromMilliseconds(300);
         using var host = await StartAsync(api, stream, new TestTools());
         var queue = host.Services.GetRequiredService<IAssistantMessageQueue>();
 
