@@ -45,8 +45,10 @@ internal static class WorkerVerb
         if (builder.Configuration["replies"] is { } folder)
         {
             var file = Path.Combine(folder, $"replies-{Environment.ProcessId}.jsonl");
-            queue.OnReply((reply, _) => AppendAsync(file, new Delivered(reply.ThreadId, reply.BatchId, "reply", reply.MessageIds, Stopwatch.GetTimestamp())));
-            queue.OnFailed((failure, _) => AppendAsync(file, new Delivered(failure.ThreadId, failure.BatchId, failure.Kind.ToString(), failure.MessageIds, Stopwatch.GetTimestamp())));
+            queue.OnReply((reply, _) => AppendAsync(file, new Delivered(
+                reply.ThreadId, reply.BatchId, "reply", reply.Text, reply.Attempt, reply.MessageIds, Stopwatch.GetTimestamp())));
+            queue.OnFailed((failure, _) => AppendAsync(file, new Delivered(
+                failure.ThreadId, failure.BatchId, failure.Kind.ToString(), failure.Error, failure.Attempts.Count, failure.MessageIds, Stopwatch.GetTimestamp())));
         }
 
         using var host = builder.Build();
@@ -82,6 +84,8 @@ internal static class WorkerVerb
 /// <param name="ThreadId">The thread.</param>
 /// <param name="BatchId">The batch.</param>
 /// <param name="Kind"><c>reply</c>, or the kind of failure.</param>
+/// <param name="Text">The reply's text, or the failure's error.</param>
+/// <param name="Attempt">Which attempt gave the reply, or how many failed.</param>
 /// <param name="MessageIds">The messages.</param>
 /// <param name="At">When, on the machine's monotonic clock, which all processes share.</param>
-public sealed record Delivered(string ThreadId, string BatchId, string Kind, IReadOnlyList<string> MessageIds, long At);
+public sealed record Delivered(string ThreadId, string BatchId, string Kind, string Text, int Attempt, IReadOnlyList<string> MessageIds, long At);
