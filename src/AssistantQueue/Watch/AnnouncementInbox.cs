@@ -13,6 +13,9 @@ internal sealed class AnnouncementInbox
 
     private int _hasGap;
 
+    // One wait at a time: each that was given up would stay registered with the channel and the token until the next announcement.
+    private Task<bool>? _waiting;
+
     /// <summary>Takes an announcement; null means that some may have been lost.</summary>
     public void Add(ThreadAnnouncement? announcement)
     {
@@ -28,12 +31,14 @@ internal sealed class AnnouncementInbox
         }
     }
 
-    /// <summary>Waits for announcements, at most for a while. Nothing comes when the time is over; with a gap the caller has to look for itself.</summary>
+    /// <summary>Waits for announcements, at most for a while. Nothing comes when the time is over; with a gap the caller has to look for itself. One call at a time, all with one token.</summary>
     public async Task<(IReadOnlyList<ThreadAnnouncement> Announcements, bool HasGap)> TakeAsync(TimeSpan longest, TimeProvider time, CancellationToken cancellationToken)
     {
         try
         {
-            await _announcements.Reader.WaitToReadAsync(cancellationToken).AsTask().WaitAsync(longest, time, cancellationToken);
+            _waiting ??= _announcements.Reader.WaitToReadAsync(cancellationToken).AsTask();
+            await _waiting.WaitAsync(longest, time, cancellationToken);
+            _waiting = null;
         }
         catch (TimeoutException)
         {
