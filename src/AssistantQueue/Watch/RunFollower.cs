@@ -16,7 +16,7 @@ internal sealed class RunFollower(TimeProvider time)
     private long _asked;
     private int _questions;
     private bool _lacksSome;
-    private (long Fence, int Item) _mark;
+    private (long Fence, string BatchId, string WorkerId, int Item, long Asked, int Questions, bool LacksSome) _mark;
 
     /// <summary>Gets the fence of the run; zero when none is followed.</summary>
     public long Fence { get; private set; }
@@ -27,10 +27,10 @@ internal sealed class RunFollower(TimeProvider time)
     public int Item { get; private set; }
 
     /// <summary>Remembers the place, for <see cref="GoBack"/>.</summary>
-    public void Mark() => _mark = (Fence, Item);
+    public void Mark() => _mark = (Fence, BatchId, _workerId, Item, _asked, _questions, _lacksSome);
 
     /// <summary>What was taken since <see cref="Mark"/> could not be told and is taken again.</summary>
-    public void GoBack() => Item = _mark.Fence == Fence ? _mark.Item : 0;
+    public void GoBack() => (Fence, BatchId, _workerId, Item, _asked, _questions, _lacksSome) = _mark;
 
     /// <summary>Gets how long until the worker is to be asked; null when no run is followed.</summary>
     public TimeSpan? NextQuestion

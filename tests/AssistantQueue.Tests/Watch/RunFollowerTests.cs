@@ -71,6 +71,22 @@ public sealed class RunFollowerTests : IAsyncDisposable
     }
 
     [Fact]
+    public void GoBack_AlsoBehindTheRunsEnd_TakesTheSameAgain()
+    {
+        _run.Begin(7, "b", "w1");
+        _run.Take(7, [Item(1)]);
+        _run.Mark();
+        Assert.Single(_run.Take(7, [Item(2)]));
+        _run.End();
+        _run.Begin(9, "c", "w2");
+
+        _run.GoBack();
+
+        Assert.Equal((7, "b", 1), (_run.Fence, _run.BatchId, _run.Item));
+        Assert.Equal([2], _run.Take(7, [Item(2)]).Select(i => i.Index));
+    }
+
+    [Fact]
     public void Take_OfAnotherOwner_IsNoNews()
     {
         _run.Begin(7, "b", "w1");
