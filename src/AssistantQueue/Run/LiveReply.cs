@@ -17,12 +17,13 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     /// <summary>How long the run tells without having been asked, when somebody heard of its beginning: a short one would be over before the first question, which may also come too early.</summary>
     private static readonly TimeSpan ExpectTime = TimeSpan.FromSeconds(2);
 
+    // bytes as UTF-8, the most that is kept and so the most of one publication
     private const int MaxKept = 64 * 1024;
 
     // what an item weighs besides its text
     private const int ItemWeight = 64;
 
-    // a text that nobody watches is cut here, so that the buffer can let go of its beginning
+    // a text is cut here, so that the buffer can let go of its beginning
     private const int MaxPiece = 4 * 1024;
 
     // at most 25 publications a second
@@ -30,7 +31,6 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
 
     // what comes behind the run's end is ignored by watchers, so a slow Redis or a busy machine gets this long
     private static readonly TimeSpan LastPublication = TimeSpan.FromSeconds(5);
-
 
     private readonly Lock _sync = new();
     private readonly Queue<LiveItem> _kept = new();
@@ -98,6 +98,21 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
         }
     }
 
+    /// <summary>Gets what is kept of the text that the run has written, and where that begins.</summary>
+    public (int Offset, string Text) Text
+    {
+        get
+        {
+            lock (_sync)
+            {
+                EndText();
+                var kept = _kept.Where(item => item.Kind == LiveKind.Text).Select(item => item.Text).ToList();
+                var text = string.Concat(kept);
+                return (_length - text.Length, text);
+            }
+        }
+    }
+
     /// <summary>Publishes what is left, before the run's end is told; not for long.</summary>
     public async Task EndAsync()
     {
@@ -122,16 +137,24 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
             return;
         }
 
-        Keep(new LiveItem { Index = ++_lastIndex, Kind = LiveKind.Text, Offset = _length, Text = _text.ToString() });
-        _length += _text.Length;
+        var text = _text.ToString();
         _text.Clear();
+        for (var at = 0; at < text.Length;)
+        {
+            var end = Math.Min(at + MaxPiece, text.Length);
+            end += end < text.Length && char.IsLowSurrogate(text[end]) ? 1 : 0;
+            Keep(new LiveItem { Index = ++_lastIndex, Kind = LiveKind.Text, Offset = _length, Text = text[at..end] });
+            _length += end - at;
+            at = end;
+        }
     }
 
     private void Keep(LiveItem item)
     {
         _kept.Enqueue(item);
         _weight += Weight(item);
-        while (_weight > MaxKept && _kept.Count > 1)
+        // An item that is too large by itself goes too: watchers are told of the gap.
+        while (_weight > MaxKept)
         {
             var oldest = _kept.Dequeue();
             _weight -= Weight(oldest);
@@ -139,7 +162,9 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
         }
     }
 
-    private static int Weight(LiveItem item) => ItemWeight + (item.Text?.Length ?? 0);
+    private static int Weight(LiveItem item) => ItemWeight + Bytes(item.Text) + Bytes(item.CallId) + Bytes(item.Name);
+
+    private static int Bytes(string? text) => text is null ? 0 : Encoding.UTF8.GetByteCount(text);
 
     // One publication at a time, so that they arrive in order. What is told meanwhile goes with the next.
     private void Publish()
