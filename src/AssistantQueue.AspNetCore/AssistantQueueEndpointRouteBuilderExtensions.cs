@@ -12,10 +12,15 @@ public static class AssistantQueueEndpointRouteBuilderExtensions
     /// <summary>Serves a thread's updates (<see cref="IAssistantMessageQueue.WatchThreadAsync"/>) as server-sent events.</summary>
     /// <remarks>
     /// <para>
-    /// An event's name is its type (<c>messagesStored</c>, <c>batchStarted</c>, <c>batchReplied</c>, <c>batchRetrying</c>, <c>batchFailed</c>),
-    /// its data the update as JSON on one line, its id the update's position. A browser sends the last id back as <c>Last-Event-ID</c> when it
-    /// connects again, and misses nothing that is still kept; for the first connection there is the query parameter <c>after</c>.
-    /// Without either the stream begins now; with <c>0</c> it begins with everything that is kept.
+    /// An event's name is the type of its update in camel case: <c>messagesStored</c>, <c>batchStarted</c>, <c>messagesJoined</c>,
+    /// <c>textDelta</c>, <c>toolCalled</c>, <c>toolAnswered</c>, <c>approvalRequested</c>, <c>batchInterrupted</c>, <c>batchRetrying</c>,
+    /// <c>batchReplied</c>, <c>batchFailed</c>, <c>updatesSkipped</c>. Its data is the update as JSON on one line, its id the update's position.
+    /// </para>
+    /// <para>
+    /// A browser sends the last id back as <c>Last-Event-ID</c> when it connects again, and misses nothing that is still kept; for the first
+    /// connection there is the query parameter <c>after</c>. Without either the stream begins now; with <c>0</c> it begins with everything that
+    /// is kept. A position that isn't in the kept history begins with <c>updatesSkipped</c>; something that is no position at all, or a thread's id
+    /// that breaks a rule, is answered with 400 and problem details.
     /// </para>
     /// <para>
     /// A watcher that goes away stops nothing but its own watching. When the updates can't be read (Redis is out of reach), the stream ends and

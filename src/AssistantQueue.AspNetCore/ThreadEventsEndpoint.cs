@@ -36,7 +36,7 @@ internal sealed class ThreadEventsEndpoint(AssistantThreadEventsOptions settings
         }
         catch (ArgumentException broken)
         {
-            await TypedResults.Problem(broken.Message, statusCode: StatusCodes.Status400BadRequest).ExecuteAsync(context);
+            await TypedResults.Problem(RuleOf(broken), statusCode: StatusCodes.Status400BadRequest).ExecuteAsync(context);
             return;
         }
 
@@ -61,6 +61,9 @@ internal sealed class ThreadEventsEndpoint(AssistantThreadEventsOptions settings
             Log.WatchEnded(logger, threadId);
         }
     }
+
+    // The parameter's name says something about this program's code, not about the request.
+    private static string RuleOf(ArgumentException broken) => broken.Message.Replace($" (Parameter '{broken.ParamName}')", "", StringComparison.Ordinal);
 
     private IAssistantMessageQueue QueueIn(IServiceProvider services) => settings.QueueName.Length == 0
         ? services.GetRequiredService<IAssistantMessageQueue>()
