@@ -13,6 +13,7 @@ internal static class ThreadEventJson
     [
         (typeof(MessagesStored), "messagesStored"),
         (typeof(BatchStarted), "batchStarted"),
+        (typeof(MessagesJoined), "messagesJoined"),
         (typeof(BatchReplied), "batchReplied"),
         (typeof(BatchRetrying), "batchRetrying"),
         (typeof(BatchFailed), "batchFailed"),
@@ -78,6 +79,7 @@ internal static class ThreadEventJson
 [JsonSerializable(typeof(ThreadUpdate))]
 [JsonSerializable(typeof(MessagesStored))]
 [JsonSerializable(typeof(BatchStarted))]
+[JsonSerializable(typeof(MessagesJoined))]
 [JsonSerializable(typeof(BatchReplied))]
 [JsonSerializable(typeof(BatchRetrying))]
 [JsonSerializable(typeof(BatchFailed))]

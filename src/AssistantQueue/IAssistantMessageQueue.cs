@@ -45,7 +45,7 @@ public interface IAssistantMessageQueue
     /// <param name="threadId">The thread.</param>
     /// <param name="after">The position of the last update seen; null follows from now on, and a run under way from its beginning.</param>
     /// <param name="cancellationToken">Ends the watching. It never stops a run.</param>
-    /// <returns>The updates, in their order, none of them twice, without end. A position that isn't in the kept history begins with the oldest that is kept, after an <see cref="UpdatesSkipped"/> that says so. What a run tells while it is under way (<see cref="TextDelta"/>, <see cref="ToolCalled"/>, <see cref="ToolAnswered"/>) is kept by its worker only, up to 64 kB and until it ends; after that the reply tells it all.</returns>
+    /// <returns>The updates, in their order, none of them twice, without end. A position that isn't, or may not be, in the kept history any more begins with an <see cref="UpdatesSkipped"/> that says so, and goes on with what is kept behind it; one that a Redis without its data doesn't know with all that is kept. What a run tells while it is under way (<see cref="TextDelta"/>, <see cref="ToolCalled"/>, <see cref="ToolAnswered"/>) is kept by its worker only, up to 64 kB and until it ends; after that the reply tells it all.</returns>
     /// <exception cref="ArgumentException"><paramref name="after"/> is not the position of an update.</exception>
     /// <exception cref="QueueUnavailableException">Redis could not be reached to begin with; once watching has begun, it goes on through outages.</exception>
     IAsyncEnumerable<ThreadUpdate> WatchThreadAsync(string threadId, string? after = null, CancellationToken cancellationToken = default);

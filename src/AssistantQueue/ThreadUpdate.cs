@@ -35,8 +35,27 @@ public sealed record BatchStarted : ThreadUpdate
     /// <summary>Gets the sequence number of the last message that the run answers.</summary>
     public required long LastSequence { get; init; }
 
+    /// <summary>Gets the ids of the messages that the run answers, in their order. Messages that join it later are told with <see cref="MessagesJoined"/>.</summary>
+    public required IReadOnlyList<string> MessageIds { get; init; }
+
     /// <summary>Gets which attempt begins, from 1.</summary>
     public required int Attempt { get; init; }
+}
+
+/// <summary>Messages joined the run under way (<see cref="BusyAction.Steer"/>): it answers them too.</summary>
+public sealed record MessagesJoined : ThreadUpdate
+{
+    /// <summary>Gets the batch.</summary>
+    public required string BatchId { get; init; }
+
+    /// <summary>Gets the ids of the messages that joined, in their order.</summary>
+    public required IReadOnlyList<string> MessageIds { get; init; }
+
+    /// <summary>Gets the sequence number of the first message that joined.</summary>
+    public required long FirstSequence { get; init; }
+
+    /// <summary>Gets the sequence number of the last message that joined.</summary>
+    public required long LastSequence { get; init; }
 }
 
 /// <summary>A batch was answered.</summary>
@@ -79,7 +98,7 @@ public sealed record TextDelta : ThreadUpdate
 /// <summary>Something is missing between the last update and the next one: a run told more than is kept for watchers that come late (64 kB; its reply has it all), or the position that a watcher gave isn't in the kept history.</summary>
 public sealed record UpdatesSkipped : ThreadUpdate
 {
-    /// <summary>Gets the batch whose run told more than is kept; null when the position isn't known and the watcher begins with the oldest that is kept.</summary>
+    /// <summary>Gets the batch whose run told more than is kept; null when the position isn't, or may not be, in the kept history: something between it and the oldest update that is kept may be missing.</summary>
     public string? BatchId { get; init; }
 }
 
@@ -136,4 +155,10 @@ public sealed record BatchInterrupted : ThreadUpdate
 
     /// <summary>Gets the sequence number of the last message concerned.</summary>
     public required long LastSequence { get; init; }
+
+    /// <summary>Gets what the run had written by then, at most its last 16,384 characters. Empty when that isn't known: the run's worker died meanwhile.</summary>
+    public string Text { get; init; } = "";
+
+    /// <summary>Gets where <see cref="Text"/> begins in the run's text, in characters; zero when it is all of it.</summary>
+    public int TextOffset { get; init; }
 }

@@ -76,7 +76,7 @@ internal static class QueueServices
             store,
             Settings(services, name),
             new ReplyWaiter(store, subscriptions, time),
-            new ThreadWatcher(store, subscriptions, time, services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue.Watch")),
+            new ThreadWatcher(store, subscriptions, Settings(services, name), time, services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue.Watch")),
             services.GetRequiredKeyedService<QueueMetrics>(name),
             ContentFault(services, name));
     }

@@ -80,7 +80,8 @@ internal sealed class FinishStep
                 case RunInterrupted interrupted:
                     // Not sealed: the newer messages join, also those that the API has; the journal says which those are.
                     var rest = JsonSerializer.Serialize(interrupted.Run.Journal, StoreJson.Journal);
-                    await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, rest, IsPosted: false, ReleaseHold.Interrupted), "interrupt");
+                    var write = new ReleaseWrite(TimeSpan.Zero, rest, IsPosted: false, ReleaseHold.Interrupted, Told: ToldOnRelease.Of(interrupted));
+                    await ReleaseAsync(batch, held, write, "interrupt");
                     break;
                 case RunLeaseEnded:
                     if (held.IsLost)
@@ -127,7 +128,8 @@ internal sealed class FinishStep
             Serialize(replied.Reply),
             replied.Run.Conversation.Changes,
             _next.HasHandlers,
-            Keep: !_options().RemoveOnComplete);
+            Keep: !_options().RemoveOnComplete,
+            [.. replied.Run.Messages.Select(m => m.Sequence)]);
         switch (await WriteAsync(held, (lease, token) => _store.CompleteAsync(lease, write, token)))
         {
             case FinishAnswer.Applied:
@@ -157,7 +159,8 @@ internal sealed class FinishStep
             JsonSerializer.Serialize(waiting.Run.Journal, StoreJson.Journal),
             IsPosted: true,
             ReleaseHold.Approval,
-            waiting.KnownDecisions);
+            waiting.KnownDecisions,
+            ToldOnRelease.Of(waiting));
         return ReleaseAsync(batch, held, write, "approval");
     }
 

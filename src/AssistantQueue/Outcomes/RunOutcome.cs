@@ -37,4 +37,7 @@ internal sealed record RunTooNew(int Version) : RunOutcome;
 internal sealed record RunAwaitsApproval(BatchRun Run, int KnownDecisions) : RunOutcome;
 
 /// <summary>A newer message interrupted the run, which has ended at the API; its messages are answered by the next run together with the newer ones.</summary>
-internal sealed record RunInterrupted(BatchRun Run) : RunOutcome;
+/// <param name="Run">The run.</param>
+/// <param name="Text">What it had written, as far as that is known.</param>
+/// <param name="TextOffset">Where <paramref name="Text"/> begins in what it had written.</param>
+internal sealed record RunInterrupted(BatchRun Run, string Text = "", int TextOffset = 0) : RunOutcome;

@@ -30,6 +30,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
                 RedisValue.EmptyString, request.WorkerId, request.Token, request.Max, request.FreeSlots, request.Suspects ? "1" : "0",
                 (long)settings.LockDuration.TotalMilliseconds, settings.MaxBatchMessages, settings.MaxBatchCharacters, MaxCharactersAfterFirst,
                 connection.ReachableFor >= grace ? DeathsCountUntil(request.Partition, sentAt, settings.LockDuration) : 0,
+                (long)settings.ReplyRetention.TotalMilliseconds,
             ],
             cancellationToken))!;
         if (time.GetElapsedTime(sentAt) > settings.LockDuration / 3)
@@ -75,10 +76,14 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
 
     public async Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken)
     {
+        var settings = options();
         var lines = (RedisValue[])(await caller.CallAsync(
             RedisScript.Join,
             lease.Partition,
-            [RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, has, options().MaxBatchMessages],
+            [
+                RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, has, settings.MaxBatchMessages,
+                (long)settings.ReplyRetention.TotalMilliseconds,
+            ],
             cancellationToken))!;
         return (string?)lines[0] == "1" ? [.. lines.Skip(1).Select(RedisEntry.Parse)] : null;
     }

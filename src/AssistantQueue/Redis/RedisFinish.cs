@@ -49,7 +49,7 @@ internal sealed class RedisFinish
         FinishAsync(
             RedisScript.Release,
             lease,
-            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", Hold(write.Hold), write.KnownDecisions, ReplyRetention()],
+            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", Hold(write.Hold), write.KnownDecisions, ReplyRetention(), write.Told],
             cancellationToken);
 
     public Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken)
@@ -81,7 +81,7 @@ internal sealed class RedisFinish
         int partition, IReadOnlyList<GroupCommit<(Lease Lease, CompleteWrite Write), FinishAnswer>.Entry> entries)
     {
         var options = _options();
-        var arguments = new List<RedisValue>(7 + (8 * entries.Count))
+        var arguments = new List<RedisValue>(7 + (9 * entries.Count))
         {
             RedisValue.EmptyString,
             Guid.NewGuid().ToString("N"),
@@ -96,7 +96,7 @@ internal sealed class RedisFinish
             arguments.AddRange(
             [
                 lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, write.Reply, write.OpenDelivery ? "1" : "0", write.Keep ? "1" : "0",
-                .. Conversation(write.Conversation),
+                Distances(write.Sequences ?? []), .. Conversation(write.Conversation),
             ]);
         }
 
@@ -114,6 +114,11 @@ internal sealed class RedisFinish
             .ExecuteAsync(async token => await _caller.CallAsync(script, partition, arguments, token), cancellationToken);
 
     private long ReplyRetention() => (long)_options().ReplyRetention.TotalMilliseconds;
+
+    // Numbers are µs, 16 digits; of a burst only the first needs them all.
+    private static string Distances(IReadOnlyList<long> sequences) => sequences.Count == 0
+        ? "-"
+        : string.Join(',', sequences.Select((sequence, i) => (sequence - (i == 0 ? 0 : sequences[i - 1])).ToString(CultureInfo.InvariantCulture)));
 
     private static string Hold(ReleaseHold hold) => hold switch
     {

@@ -18,7 +18,7 @@ namespace AssistantQueue.Redis;
 /// p:thread:‹thread›         HASH    fence, owner, batch, journal, attempts                      while a batch is remembered
 /// p:conversation:‹thread›   HASH    what the backend remembers between runs                     ConversationRetention
 /// p:replies:‹thread›        LIST    last 20 outcomes                                            ReplyRetention
-/// p:events:‹thread›         LIST    last 50 retries and interruptions, for watchers                ReplyRetention
+/// p:events:‹thread›         LIST    last 200 updates without an outcome (retries and the like)  ReplyRetention
 /// p:deliveries              ZSET    thread → next try of its oldest delivery, unix ms           while any is open
 /// p:delivery:‹thread›       LIST    open deliveries, oldest first                               while any is open
 /// p:delivering:‹thread›     HASH    fence, owner, tries                                         while its oldest was tried

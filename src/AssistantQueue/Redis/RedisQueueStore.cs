@@ -104,8 +104,8 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
     public Task<long?> FindMessageAsync(string threadId, string messageId, CancellationToken cancellationToken) =>
         _read.FindMessageAsync(PartitionOf(threadId), threadId, messageId, cancellationToken);
 
-    public Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken) =>
-        _read.ReadHistoryAsync(PartitionOf(threadId), threadId, cancellationToken);
+    public Task<ThreadHistory> ReadHistoryAsync(string threadId, long after, CancellationToken cancellationToken) =>
+        _read.ReadHistoryAsync(PartitionOf(threadId), threadId, after, cancellationToken);
 
     public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
         _subscriptions.ToThreadAsync(PartitionOf(threadId), threadId, onAnnouncement, cancellationToken);

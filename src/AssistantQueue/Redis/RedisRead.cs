@@ -7,7 +7,8 @@ namespace AssistantQueue.Redis;
 /// <summary>What can be read of a queue: counts, replies, a thread's history.</summary>
 internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
 {
-    private const int MaxHistoryMessages = 1_000;
+    // who comes for more asks again from there
+    private const int MaxHistoryMessages = 500;
 
     public async Task<QueueStatus> GetStatusAsync(CancellationToken cancellationToken)
     {
@@ -52,27 +53,52 @@ internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
         return found.Length == 0 ? null : long.Parse(found.Split(':')[0], CultureInfo.InvariantCulture);
     }
 
-    public async Task<ThreadHistory> ReadHistoryAsync(int partition, string threadId, CancellationToken cancellationToken)
+    public async Task<ThreadHistory> ReadHistoryAsync(int partition, string threadId, long after, CancellationToken cancellationToken)
     {
         var result = (RedisResult[])(await caller.CallAsync(
-            RedisScript.History, partition, [RedisValue.EmptyString, threadId, MaxHistoryMessages], cancellationToken))!;
+            RedisScript.History, partition, [RedisValue.EmptyString, threadId, MaxHistoryMessages, after], cancellationToken))!;
         var batch = (string[])result[2]!;
         var approval = (string[])result[4]!;
+        var lastRun = (string)result[7]!;
         return new ThreadHistory(
             [.. ((string[])result[1]!).Select(Outcome)],
             batch.Length == 0 ? null : new HistoryBatch(Number(batch[0]), batch[1], Number(batch[2]), Number(batch[3]), FailedAttempts(batch[4]), batch[5]),
             [.. ((RedisValue[])result[3]!).Select(RedisEntry.Parse)],
             (long)result[0],
             approval.Length == 0 ? null : new HistoryApproval(Number(approval[0]), approval[1], Number(approval[2]), Number(approval[3]), approval[4]),
-            [.. ((string[])result[5]!).Select(RedisSubscriptions.Parse).OfType<ThreadAnnouncement>()]);
+            [.. ((string[])result[5]!).Select(RedisSubscriptions.Parse).OfType<ThreadAnnouncement>()])
+        {
+            HasMore = (string?)result[6] == "1",
+            LastRun = lastRun.Length == 0 ? null : RedisSubscriptions.Parse(lastRun),
+        };
     }
 
-    // stamp, kind, first, last, batch, JSON
+    // stamp, kind, first, last, batch, the run's fence, attempt and last message at its beginning, the messages' places, JSON
     private static HistoryOutcome Outcome(string kept)
     {
-        var parts = kept.Split(' ', 6);
+        var parts = kept.Split(' ', 10);
         var isReply = parts[1] == "r";
-        return new HistoryOutcome(Number(parts[0]), Number(parts[2]), Number(parts[3]), isReply ? parts[5] : null, isReply ? null : parts[5]);
+        var first = Number(parts[2]);
+        return new HistoryOutcome(
+            Number(parts[0]),
+            first,
+            Number(parts[3]),
+            isReply ? parts[9] : null,
+            isReply ? null : parts[9],
+            new ThreadAnnouncement(Number(parts[5]), AnnouncementKind.Started, parts[4], first, Number(parts[7]), Number(parts[6])),
+            Places(parts[8]));
+    }
+
+    // Each number is the distance from the one before.
+    private static List<long> Places(string distances)
+    {
+        var places = new List<long>();
+        foreach (var distance in distances == "-" ? [] : distances.Split(','))
+        {
+            places.Add((places is [.., var before] ? before : 0) + Number(distance));
+        }
+
+        return places;
     }
 
     private static int FailedAttempts(string attempts) =>

@@ -104,7 +104,7 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
         }
     }
 
-    // stamp, what, batch, first, last, number, worker; or fence, 'L', JSON
+    // stamp, what, batch, first, last, number, worker, what else belongs to it; or fence, 'L', JSON
     internal static ThreadAnnouncement? Parse(string message)
     {
         var parts = message.Split(' ', 3);
@@ -113,10 +113,17 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
             return ParseLive(Number(parts[0]), parts[2]);
         }
 
-        parts = message.Split(' ');
+        parts = message.Split(' ', 8);
         return parts.Length >= 6 && Kind(parts[1]) is { } kind
             ? new ThreadAnnouncement(
-                Number(parts[0]), kind, parts[2] == "-" ? "" : parts[2], Number(parts[3]), Number(parts[4]), Number(parts[5]), parts.Length > 6 ? parts[6] : "")
+                Number(parts[0]),
+                kind,
+                Word(parts, 2),
+                Number(parts[3]),
+                Number(parts[4]),
+                Number(parts[5]),
+                Word(parts, 6),
+                More: parts.Length > 7 ? parts[7] : "")
             : null;
     }
 
@@ -145,8 +152,11 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
         "F" => AnnouncementKind.Failed,
         "P" => AnnouncementKind.AwaitingApproval,
         "I" => AnnouncementKind.Interrupted,
+        "J" => AnnouncementKind.Joined,
         _ => null,
     };
+
+    private static string Word(string[] parts, int at) => parts.Length > at && parts[at] != "-" ? parts[at] : "";
 
     private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 

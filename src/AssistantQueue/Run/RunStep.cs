@@ -81,7 +81,12 @@ internal sealed class RunStep(
         var outcome = run.Journal.IsInterrupting ? null : await FollowAsync(run, held, journal, live, settings, journal.Interrupted);
         outcome ??= await InterruptAsync(run, held, journal, live, settings);
         await live.EndAsync();
-        return outcome is RunFailed { Error: ApprovalPendingException } ? new RunAwaitsApproval(run, batch.Decisions.Count) : outcome;
+        return outcome switch
+        {
+            RunFailed { Error: ApprovalPendingException } => new RunAwaitsApproval(run, batch.Decisions.Count),
+            RunInterrupted interrupted when live.Text is var (offset, text) => interrupted with { Text = text, TextOffset = offset },
+            _ => outcome,
+        };
     }
 
     private BatchRun Prepare(ClaimedBatch batch, StoredBatch stored, AssistantQueueOptions settings, JournalWriter writer, LiveReply live, HeldLease held)

@@ -11,7 +11,9 @@ internal sealed record JournalWrite(string Journal, bool IsAdoptable, IReadOnlyL
 /// <param name="Conversation">What the reply changed in the conversation.</param>
 /// <param name="OpenDelivery">Whether handlers are to get it.</param>
 /// <param name="Keep">Whether the batch goes to the completed store.</param>
-internal sealed record CompleteWrite(string Reply, IReadOnlyList<KeyValuePair<string, string?>> Conversation, bool OpenDelivery, bool Keep);
+/// <param name="Sequences">The numbers of the messages, in the order of the reply's ids; kept for watchers that come late.</param>
+internal sealed record CompleteWrite(
+    string Reply, IReadOnlyList<KeyValuePair<string, string?>> Conversation, bool OpenDelivery, bool Keep, IReadOnlyList<long>? Sequences = null);
 
 /// <summary>The attempt failed; the batch keeps its place and is due again after the pause.</summary>
 /// <param name="Delay">The pause.</param>
@@ -41,7 +43,9 @@ internal sealed record FailWrite(
 /// <param name="IsPosted">Whether the API has messages of the batch, or may have: the sealed range then stays as it is.</param>
 /// <param name="Hold">Whether and why the thread is held back.</param>
 /// <param name="KnownDecisions">With <see cref="ReleaseHold.Approval"/>: how many decisions the run knew; with more in the store the thread is due at once.</param>
-internal sealed record ReleaseWrite(TimeSpan Delay, string? Journal, bool IsPosted, ReleaseHold Hold = ReleaseHold.None, int KnownDecisions = 0);
+/// <param name="Told">What watchers are told with <see cref="ReleaseHold.Approval"/> and <see cref="ReleaseHold.Interrupted"/>, as <see cref="ThreadAnnouncement"/> has it.</param>
+internal sealed record ReleaseWrite(
+    TimeSpan Delay, string? Journal, bool IsPosted, ReleaseHold Hold = ReleaseHold.None, int KnownDecisions = 0, string Told = "");
 
 internal enum ReleaseHold
 {

@@ -90,8 +90,11 @@ internal interface IQueueStore : IAsyncDisposable
     /// <summary>Finds the sequence number of a message by the id that the app gave, as long as <see cref="AssistantQueueOptions.DeduplicationWindow"/> keeps it.</summary>
     Task<long?> FindMessageAsync(string threadId, string messageId, CancellationToken cancellationToken);
 
-    /// <summary>What is kept of a thread's history: replies, failures, the batch under way, waiting messages.</summary>
-    Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken);
+    /// <summary>What is kept of a thread's history: replies, failures, retries and the like, the batch under way, and the messages that wait behind a place.</summary>
+    /// <param name="threadId">The thread.</param>
+    /// <param name="after">The reader's place. Older messages are read only where they name what a run began to answer since.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    Task<ThreadHistory> ReadHistoryAsync(string threadId, long after, CancellationToken cancellationToken);
 
     /// <summary>Calls back with each announcement of the thread until disposed; with null after a reconnect, when some may have been lost.</summary>
     Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken);

@@ -7,7 +7,7 @@ using Polly;
 namespace AssistantQueue.Watch;
 
 /// <summary>Follows threads: listens, tells what is kept, then what is announced; what announcements miss is read again. Nothing is told twice.</summary>
-internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subscriptions, TimeProvider time, ILogger logger)
+internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subscriptions, Func<AssistantQueueOptions> options, TimeProvider time, ILogger logger)
 {
     // Announcements get lost only with their connection, and its return is told; this look is for what nobody thought of.
     private static readonly TimeSpan SafetyLook = TimeSpan.FromSeconds(30);
@@ -18,19 +18,25 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
     {
         var inbox = new AnnouncementInbox();
         using var listener = await ListenAsync(threadId, inbox, cancellationToken);
-        var history = await ReadAsync(threadId, cancellationToken);
-        var newest = ThreadUpdates.NewestOf(history);
-        var last = Begin(after, history, newest);
+        var history = await ReadAsync(threadId, after?.Stamp ?? 0, cancellationToken);
+        if (after is { Stamp: var given } && ThreadUpdates.IsUnknown(history, given, options().ReplyRetention))
+        {
+            if (ThreadUpdates.IsFromTheFuture(history, given))
+            {
+                // Not one of ours; Redis may have lost its data. What is kept is told, all of it.
+                after = new WatchPosition(0, 0);
+                history = await ReadAsync(threadId, 0, cancellationToken);
+            }
+
+            yield return ThreadUpdates.Skipped(threadId, after.Value);
+        }
+
+        var last = Begin(after, history);
         var run = new RunFollower(time);
         if (history.Running is { } running)
         {
             // Of a run that had begun at the position its items are known up to there; of a later one none.
             run.Begin(running.Stamp, running.BatchId, running.WorkerId, running.Stamp <= last ? after?.Item ?? 0 : 0);
-        }
-
-        if (after is { } wanted && ThreadUpdates.IsUnknown(history, wanted.Stamp))
-        {
-            yield return ThreadUpdates.Skipped(threadId);
         }
 
         var looked = time.GetTimestamp();
@@ -54,6 +60,14 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
                 }
             }
 
+            if (history.HasMore)
+            {
+                last = Math.Max(last, ThreadUpdates.EndOf(history));
+                history = await _untilAnswered.ExecuteAsync(async token => await store.ReadHistoryAsync(threadId, last, token), cancellationToken);
+                updates = Look(threadId, history, last, run);
+                continue;
+            }
+
             await run.AskAsync(store, threadId, cancellationToken);
             var untilLook = lookAfter - time.GetElapsedTime(looked);
             var wait = run.NextQuestion is { } question && question < untilLook ? question : untilLook;
@@ -70,18 +84,23 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
                 {
                     run.GoBack();
                     var told = await ResolveAsync(threadId, announcements, last, run, token);
-                    return mustLook ? [.. told, .. Look(threadId, await store.ReadHistoryAsync(threadId, token), last, run)] : told;
+                    if (!mustLook)
+                    {
+                        return told;
+                    }
+
+                    history = await store.ReadHistoryAsync(threadId, last, token);
+                    return [.. told, .. Look(threadId, history, last, run)];
                 },
                 cancellationToken);
         }
     }
 
     // From now on means: from the beginning of the run under way, whose text so far is kept.
-    // A position from the future is not one of ours (Redis may have lost its data): what is kept is told.
-    private static long Begin(WatchPosition? after, ThreadHistory history, long newest) =>
-        after is { Stamp: var given } ? (given <= newest ? given : 0)
+    private static long Begin(WatchPosition? after, ThreadHistory history) =>
+        after is { Stamp: var given } ? given
         : history.Running is { } running ? running.Stamp - 1
-        : newest;
+        : ThreadUpdates.NewestOf(history);
 
     private static TimeSpan Spread() => SafetyLook * (0.5 + Random.Shared.NextDouble());
 
@@ -100,7 +119,7 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
         return [.. ThreadUpdates.Of(threadId, history, last).Select(update => ThreadUpdates.Behind(update, run))];
     }
 
-    /// <summary>The updates behind announcements: ids and replies are read, the rest is in the announcement itself.</summary>
+    /// <summary>The updates behind announcements: what a run answers and its reply are read, the rest is in the announcement itself.</summary>
     private async ValueTask<IReadOnlyList<ThreadUpdate>> ResolveAsync(string threadId, IReadOnlyList<ThreadAnnouncement> announcements, long last, RunFollower run, CancellationToken cancellationToken)
     {
         var updates = new List<ThreadUpdate>();
@@ -123,12 +142,16 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
             switch (told.Kind)
             {
                 case AnnouncementKind.Stored:
-                    history ??= await store.ReadHistoryAsync(threadId, cancellationToken);
-                    Add(ThreadUpdates.Stored(threadId, ThreadUpdates.IdsBetween(history, told.FirstSequence, told.LastSequence), told.FirstSequence, told.LastSequence));
+                    // A version before this one didn't tell the ids.
+                    var stored = told.More.Length > 0 ? told.More.Split('\n') : await IdsAsync(told);
+                    Add(ThreadUpdates.Stored(threadId, stored, told.FirstSequence, told.LastSequence));
                     break;
                 case AnnouncementKind.Started:
                     run.Begin(told.Stamp, told.BatchId, told.WorkerId);
-                    Add(ThreadUpdates.Started(threadId, told.Stamp, told.BatchId, told.FirstSequence, told.LastSequence, (int)told.Number));
+                    Add(ThreadUpdates.Started(threadId, told, await IdsAsync(told)));
+                    break;
+                case AnnouncementKind.Joined:
+                    Add(ThreadUpdates.Joined(threadId, told, await IdsAsync(told)));
                     break;
                 case AnnouncementKind.Interrupted:
                     run.End();
@@ -136,12 +159,10 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
                     break;
                 case AnnouncementKind.AwaitingApproval:
                     run.End();
-                    history ??= await store.ReadHistoryAsync(threadId, cancellationToken);
-                    if (history.Approval is { } approval && approval.Stamp == told.Stamp)
-                    {
-                        Add(ThreadUpdates.Approval(threadId, approval));
-                    }
-
+                    history ??= await store.ReadHistoryAsync(threadId, last, cancellationToken);
+                    Add(history.Approval is { } approval && approval.Stamp == told.Stamp
+                        ? ThreadUpdates.Approval(threadId, approval)
+                        : ThreadUpdates.Approval(threadId, told));
                     break;
                 case AnnouncementKind.Retrying:
                     run.End();
@@ -162,6 +183,13 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
         return updates;
 
         void Add(ThreadUpdate update) => updates.Add(ThreadUpdates.Behind(update, run));
+
+        // Read once for all of them: they had all happened by then.
+        async ValueTask<IReadOnlyList<string>> IdsAsync(ThreadAnnouncement told)
+        {
+            history ??= await store.ReadHistoryAsync(threadId, last, cancellationToken);
+            return ThreadUpdates.IdsBetween(history, last, told.FirstSequence, told.LastSequence);
+        }
     }
 
     private async Task<IDisposable> ListenAsync(string threadId, AnnouncementInbox inbox, CancellationToken cancellationToken)
@@ -176,11 +204,11 @@ internal sealed class ThreadWatcher(IQueueStore store, ThreadSubscriptions subsc
         }
     }
 
-    private async Task<ThreadHistory> ReadAsync(string threadId, CancellationToken cancellationToken)
+    private async Task<ThreadHistory> ReadAsync(string threadId, long after, CancellationToken cancellationToken)
     {
         try
         {
-            return await store.ReadHistoryAsync(threadId, cancellationToken);
+            return await store.ReadHistoryAsync(threadId, after, cancellationToken);
         }
         catch (StoreUnavailableException e)
         {

@@ -26,13 +26,18 @@ public sealed class ConversationTests
         await using var rig = await StartAsync(api, "--DeltaPause", "00:00:00.050");
         await rig.StartWorkerAsync();
         using var limit = Patience();
-        var receipt = await rig.Queue.AddMessageToThreadAsync("t", "a story\n/long 200");
-        var (after, text, positions) = ("0", "", new List<string>());
+        var receipt = await rig.Queue.AddMessageToThreadAsync("t", "a story\n/long 2000");
+        var (after, text, positions, visits) = ("0", "", new List<string>(), 0);
         BatchReplied? replied = null;
         while (replied is null)
         {
-            // Away after every third update, and back again.
-            var seen = 0;
+            // Away after every third update, and back again; the tenth time to stay, and then the rest comes at once.
+            var (seen, before) = (0, text.Length);
+            if (++visits == 10)
+            {
+                await rig.Emulator.ChangeAsync(new EmulatorSettings { DeltaPauseMs = 0 }, limit.Token);
+            }
+
             await foreach (var update in rig.Queue.WatchThreadAsync("t", after, limit.Token))
             {
                 after = update.Position;
@@ -44,18 +49,70 @@ public sealed class ConversationTests
                 }
 
                 replied = update as BatchReplied;
-                if (++seen == 3 || replied is not null)
+                if ((++seen == 3 && visits < 10) || replied is not null)
                 {
                     break;
                 }
             }
+
+            Assert.True(text.Length > before, $"Visit {visits} saw no text.");
         }
 
         Assert.Equal(positions.Count, positions.Distinct().Count());
-        // What was told last may still have been on its way when the reply came; nothing else is missing.
-        Assert.NotEmpty(text);
-        Assert.StartsWith(text, replied.Reply.Text, StringComparison.Ordinal);
+        Assert.Equal(10, visits);
+        Assert.Equal(replied.Reply.Text, text);
         Assert.Equal([receipt.MessageId], replied.Reply.MessageIds);
+    }
+
+    [Theory]
+    [MemberData(nameof(Apis))]
+    public async Task Watch_WorkerIsKilledInTheMiddleOfAText_SeesTheNextRunAndItsTextFromTheBeginning(string api)
+    {
+        await using var rig = await StartAsync(api, "--DeltaPause", "00:00:00.050");
+        var first = await rig.StartWorkerAsync();
+        using var limit = Patience();
+        var receipt = await rig.Queue.AddMessageToThreadAsync("t", "a story\n/long 2000");
+        var (before, after) = (new List<ThreadUpdate>(), "0");
+        await foreach (var update in rig.Queue.WatchThreadAsync("t", after, limit.Token))
+        {
+            before.Add(update);
+            after = update.Position;
+            if (before.OfType<TextDelta>().Count() == 3)
+            {
+                break;
+            }
+        }
+
+        Assert.Contains('.', after);
+        await first.KillAsync();
+        await rig.StartWorkerAsync();
+        var (since, text) = (new List<ThreadUpdate>(), "");
+        await foreach (var update in rig.Queue.WatchThreadAsync("t", after, limit.Token))
+        {
+            since.Add(update);
+            if (update is BatchStarted)
+            {
+                await rig.Emulator.ChangeAsync(new EmulatorSettings { DeltaPauseMs = 0 }, limit.Token);
+            }
+            else if (update is TextDelta delta)
+            {
+                Assert.Equal(text.Length, delta.Offset);
+                text += delta.Text;
+            }
+            else if (update is BatchReplied)
+            {
+                break;
+            }
+        }
+
+        var begun = Assert.Single(before.OfType<BatchStarted>());
+        var again = Assert.IsType<BatchStarted>(since[0]);
+        Assert.Equal((begun.BatchId, 1), (again.BatchId, again.Attempt));
+        Assert.Equal([receipt.MessageId], again.MessageIds);
+        Assert.All(since.Skip(1).SkipLast(1), update => Assert.IsType<TextDelta>(update));
+        Assert.Equal(((BatchReplied)since[^1]).Reply.Text, text);
+        var all = before.Concat(since).Select(update => update.Position).ToList();
+        Assert.Equal(all.Count, all.Distinct().Count());
     }
 
     [Theory]

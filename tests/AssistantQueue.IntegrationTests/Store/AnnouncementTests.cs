@@ -52,7 +52,7 @@ public abstract class AnnouncementTests(StoreServer server) : StoreTest(server)
     public async Task Announcements_OfALife_TellBatchRangeAndNumber()
     {
         await ListenAsync();
-        var stored = (await EnqueueAsync("c", Message("a", flush: true), Message("b"))).Receipts;
+        var stored = (await EnqueueAsync("c", Message("a", "m 1", flush: true), Message("b", "m2"))).Receipts;
         var batch = await ClaimOneAsync();
         await RetryAsync(batch.Lease, posted: true, delay: 5 * Second);
         await PassAsync("due");
@@ -62,12 +62,12 @@ public abstract class AnnouncementTests(StoreServer server) : StoreTest(server)
         var heard = await HearAsync(5);
 
         var (first, last) = (stored[0].Sequence, stored[1].Sequence);
-        Assert.Equal(new ThreadAnnouncement(last, AnnouncementKind.Stored, "", first, last, 0), heard[0]);
+        Assert.Equal(new ThreadAnnouncement(last, AnnouncementKind.Stored, "", first, last, 0, More: "m 1\nm2"), heard[0]);
         Assert.Equal(new ThreadAnnouncement(batch.Lease.Fence, AnnouncementKind.Started, batch.Lease.BatchId, first, last, 1, "w1"), heard[1]);
         Assert.Equal((AnnouncementKind.Retrying, batch.Lease.BatchId), (heard[2].Kind, heard[2].BatchId));
         Assert.InRange(heard[2].Number, Seed.Now - 60_000, Seed.Now + 5_000);
         Assert.Equal(new ThreadAnnouncement(second.Lease.Fence, AnnouncementKind.Started, batch.Lease.BatchId, first, last, 2, second.Lease.WorkerId), heard[3]);
-        Assert.Equal((AnnouncementKind.Replied, heard[4].Stamp), (heard[4].Kind, (await Store.ReadHistoryAsync("c", Ct)).Outcomes[0].Stamp));
+        Assert.Equal((AnnouncementKind.Replied, heard[4].Stamp), (heard[4].Kind, (await Store.ReadHistoryAsync("c", 0, Ct)).Outcomes[0].Stamp));
     }
 
     [Fact]

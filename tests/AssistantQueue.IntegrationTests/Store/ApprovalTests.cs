@@ -15,9 +15,11 @@ public abstract class ApprovalTests(StoreServer server) : StoreTest(server)
 
         var changes = await ChangesOfAsync(() => WaitAsync(lease, 0));
 
-        Assert.Equal(["+held", "+request", "-leases", "~counters", "~thread:c"], changes);
+        Assert.Equal(["+events:c", "+held", "+request", "-leases", "~counters", "~thread:c"], changes);
+        // As long as the thread may rest, and an hour more.
+        Assert.InRange((await Read.LifetimeAsync("events:c"))!.Value, TimeSpan.FromMinutes(60), TimeSpan.FromMinutes(61));
         AssertIn(60 * Second, before, await Read.ScoreAsync("held", "c"));
-        var waits = (await Store.ReadHistoryAsync("c", Ct)).Approval!;
+        var waits = (await Store.ReadHistoryAsync("c", 0, Ct)).Approval!;
         Assert.Equal((lease.BatchId, "j", true), (waits.BatchId, waits.Journal, waits.Stamp > lease.Fence));
         Assert.Empty((await ClaimAsync()).Batches);
     }
@@ -31,7 +33,7 @@ public abstract class ApprovalTests(StoreServer server) : StoreTest(server)
         var changes = await ChangesOfAsync(async () => Assert.Equal(DecideAnswer.Stored, await Store.DecideAsync("c", lease.BatchId, "call 1", No, Ct)));
 
         Assert.Equal(["+due", "-held", "~thread:c"], changes);
-        Assert.Null((await Store.ReadHistoryAsync("c", Ct)).Approval);
+        Assert.Null((await Store.ReadHistoryAsync("c", 0, Ct)).Approval);
         var next = await ClaimOneAsync("w2");
         Assert.Equal((lease.BatchId, "j"), (next.Lease.BatchId, next.Journal));
         Assert.Equal(["a"], Texts(next));
@@ -107,7 +109,7 @@ public abstract class ApprovalTests(StoreServer server) : StoreTest(server)
         Assert.Equal(lease.BatchId, next.Lease.BatchId);
         // Held for another reason, it waits for nobody's approval.
         await Store.ReleaseAsync(next.Lease, new ReleaseWrite(60 * Second, null, true, ReleaseHold.NewerVersion), Ct);
-        Assert.Null((await Store.ReadHistoryAsync("c", Ct)).Approval);
+        Assert.Null((await Store.ReadHistoryAsync("c", 0, Ct)).Approval);
     }
 
     [Fact]
@@ -123,7 +125,7 @@ public abstract class ApprovalTests(StoreServer server) : StoreTest(server)
 
     private async Task WaitAsync(Lease lease, int known) => Assert.Equal(
         FinishAnswer.Applied,
-        await Store.ReleaseAsync(lease, new ReleaseWrite(60 * Second, "j", true, ReleaseHold.Approval, known), Ct));
+        await Store.ReleaseAsync(lease, new ReleaseWrite(60 * Second, "j", true, ReleaseHold.Approval, known, "calls"), Ct));
 }
 
 public sealed class ApprovalOnRedisTests() : ApprovalTests(StoreServer.Redis);

@@ -95,7 +95,7 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
         await Store.WriteJournalAsync(lease, new JournalWrite("j1", true, []), Ct);
 
         var changes = await ChangesOfAsync(async () => Assert.Equal(
-            FinishAnswer.Applied, await Store.ReleaseAsync(lease, new ReleaseWrite(TimeSpan.Zero, "j2", false, ReleaseHold.Interrupted), Ct)));
+            FinishAnswer.Applied, await Store.ReleaseAsync(lease, new ReleaseWrite(TimeSpan.Zero, "j2", false, ReleaseHold.Interrupted, Told: "3 what it\nhad written"), Ct)));
 
         Assert.Equal(["+due", "+events:c", "+request", "-leases", "~counters", "~thread:c"], changes);
         Assert.InRange((await Read.LifetimeAsync("events:c"))!.Value, TimeSpan.FromMinutes(59), TimeSpan.FromHours(1));
@@ -103,22 +103,24 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
         Assert.Equal(("j2", 0, RunWish.None), (next.Journal, next.FailedAttempts, next.Wish));
         Assert.Equal(["a", "b"], Texts(next));
         Assert.NotEqual(lease.BatchId, next.Lease.BatchId);
-        var told = Assert.Single((await Store.ReadHistoryAsync("c", Ct)).Events!);
-        Assert.Equal((AnnouncementKind.Interrupted, lease.BatchId), (told.Kind, told.BatchId));
+        var told = Assert.Single((await Store.ReadHistoryAsync("c", 0, Ct)).Events!);
+        Assert.Equal((AnnouncementKind.Interrupted, lease.BatchId, "3 what it\nhad written"), (told.Kind, told.BatchId, told.More));
         Assert.InRange(told.Stamp, lease.Fence + 1, next.Lease.Fence - 1);
     }
 
     [Fact]
-    public async Task Events_OfAThread_AreTheLastFifty()
+    public async Task Events_OfAThread_AreTheLastTwoHundred()
     {
         var lease = await Seed.RunningAsync("c", ["a"]);
-        for (var i = 0; i < 55; i++)
+        // Each attempt is two: its beginning, kept at the next claim, and its retry.
+        for (var i = 0; i < 105; i++)
         {
             await RetryAsync(lease);
             lease = (await ClaimOneAsync("w1")).Lease;
         }
 
-        Assert.Equal(50, (await Read.ListAsync("events:c")).Length);
+        Assert.Equal(ThreadHistory.KeptEvents, (await Read.ListAsync("events:c")).Length);
+        Assert.Equal(200, ThreadHistory.KeptEvents);
     }
 
     [Fact]
@@ -130,14 +132,19 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
         IReadOnlyList<StoredEntry>? joined = null;
         var changes = await ChangesOfAsync(async () => joined = await Store.JoinAsync(lease, 1, Ct));
 
-        Assert.Equal(["~counters", "~thread:c"], changes);
+        Assert.Equal(["+events:c", "~counters", "~thread:c"], changes);
         Assert.Equal([Steering, Steering], joined!.Select(e => e.Body));
+        var told = Assert.Single((await Store.ReadHistoryAsync("c", 0, Ct)).Events!);
+        Assert.Equal((AnnouncementKind.Joined, lease.BatchId, Seed.FirstSequence + 1, Seed.FirstSequence + 2), (told.Kind, told.BatchId, told.FirstSequence, told.LastSequence));
+        Assert.True(told.Stamp > lease.Fence);
+        Assert.InRange((await Read.LifetimeAsync("events:c"))!.Value, TimeSpan.FromMinutes(59), TimeSpan.FromHours(1));
         var thread = await Read.HashAsync("thread:c");
         Assert.Equal(("3", $"{Seed.FirstSequence + 2}", "I", "1"), (thread["count"], thread["last"], thread["wish"], thread["posted"]));
         Assert.Equal(3, await Read.CounterAsync("active"));
         // A repeated call, its answer having been lost.
         Assert.Equal(joined, await Store.JoinAsync(lease, 1, Ct));
         Assert.Empty((await Store.JoinAsync(lease, 3, Ct))!);
+        Assert.Single(await Read.ListAsync("events:c"));
         Assert.Equal(FinishAnswer.Applied, await CompleteAsync(lease));
         Assert.Equal(2, (await Read.WaitingAsync("c")).Length);
     }

@@ -14,8 +14,8 @@ public abstract class CompleteTests(StoreServer server) : StoreTest(server)
         var changes = await ChangesOfAsync(async () => Assert.Equal(FinishAnswer.Applied, await CompleteAsync(lease, "hello")));
 
         Assert.Equal(["+deliveries", "+delivery:c", "+replies:c", "+request", "-leases", "-messages:c", "-thread:c", "~counters"], changes);
-        var reply = Assert.Single(await Read.ListAsync("replies:c")).Split(' ', 6);
-        Assert.Equal(["r", $"{Seed.FirstSequence}", $"{Seed.FirstSequence + 1}", "b-c", "hello"], reply[1..]);
+        var reply = Assert.Single(await Read.ListAsync("replies:c")).Split(' ', 10);
+        Assert.Equal(["r", $"{Seed.FirstSequence}", $"{Seed.FirstSequence + 1}", "b-c", $"{lease.Fence}", "1", $"{Seed.FirstSequence + 1}", "-", "hello"], reply[1..]);
         Assert.InRange(long.Parse(reply[0]), before * 1000, (Seed.Now + 1) * 1000);
         var delivery = Assert.Single(await Read.ListAsync("delivery:c")).Split(' ', 4);
         Assert.Equal(("b-c", "r", "hello"), (delivery[0], delivery[1], delivery[3]));
@@ -214,7 +214,7 @@ public abstract class CompleteTests(StoreServer server) : StoreTest(server)
         }
 
         var kept = await Read.ListAsync("replies:c");
-        Assert.Equal(Enumerable.Range(5, 20).Select(i => "r" + i), kept.Select(k => k.Split(' ', 6)[5]));
+        Assert.Equal(Enumerable.Range(5, 20).Select(i => "r" + i), kept.Select(k => k.Split(' ', 10)[9]));
         Assert.Equal(25, (await Read.ListAsync("delivery:c")).Length);
     }
 

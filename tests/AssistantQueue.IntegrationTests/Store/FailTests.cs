@@ -26,8 +26,10 @@ public abstract class FailTests(StoreServer server) : StoreTest(server)
         AssertIn(TimeSpan.Zero, before, await Read.ScoreAsync("due", "c"));
         Assert.Equal(["d"], await Read.WaitingAsync("c"));
         Assert.Equal((1, 0, 2), (await Read.CounterAsync("pending"), await Read.CounterAsync("active"), await Read.CounterAsync("failed")));
-        var outcome = Assert.Single(await Read.ListAsync("replies:c")).Split(' ', 6);
-        Assert.Equal(["f", $"{Seed.FirstSequence}", $"{Seed.FirstSequence + 1}", "b-c", "failure"], outcome[1..]);
+        var outcome = Assert.Single(await Read.ListAsync("replies:c")).Split(' ', 10);
+        Assert.Equal(
+            ["f", $"{Seed.FirstSequence}", $"{Seed.FirstSequence + 1}", "b-c", $"{lease.Fence}", "1", $"{Seed.FirstSequence + 1}", $"{Seed.FirstSequence},1", "failure"],
+            outcome[1..]);
         var next = await ClaimOneAsync();
         Assert.Equal((0, false), (next.FailedAttempts, next.IsTakeover));
         Assert.Null(next.Journal);
@@ -58,8 +60,10 @@ public abstract class FailTests(StoreServer server) : StoreTest(server)
         var record = await Read.HashAsync("failed:" + batch.Lease.BatchId);
         Assert.Equal(["a", "b"], record["messages"].Split('\n').Select(line => line.Split(' ', 4)[3]));
         Assert.Equal(("2", $"{batch.AttemptedThrough}"), (record["count"], record["last"]));
-        var outcome = Assert.Single(await Read.ListAsync("replies:c")).Split(' ', 6);
+        var outcome = Assert.Single(await Read.ListAsync("replies:c")).Split(' ', 10);
         Assert.Equal([$"{Seed.FirstSequence}", $"{Seed.FirstSequence + 1}"], outcome[2..4]);
+        // How the run began that failed for all four, and the two that are given up.
+        Assert.Equal([$"{batch.Lease.Fence}", "2", $"{later[1].Sequence}", $"{Seed.FirstSequence},1"], outcome[5..9]);
         Assert.Equal((2, 0, 2), (await Read.CounterAsync("pending"), await Read.CounterAsync("active"), await Read.CounterAsync("failed")));
         var next = await ClaimOneAsync();
         Assert.Equal(["d", "e"], Texts(next));

@@ -55,7 +55,7 @@ public sealed class FullMemoryTests
         Assert.True(await store.PostponeDeliveryAsync(deliveries[0], TimeSpan.FromSeconds(1), true, default));
         Assert.True(await store.CloseDeliveryAsync(deliveries[1], default));
         await store.LeaveAsync(0, "w1", isGone: true, default);
-        Assert.Equal(ReplyState.Replied, (await store.FindReplyAsync("complete", (await store.ReadHistoryAsync("complete", default)).Outcomes[0].FirstSequence, default)).State);
+        Assert.Equal(ReplyState.Replied, (await store.FindReplyAsync("complete", (await store.ReadHistoryAsync("complete", 0, default)).Outcomes[0].FirstSequence, default)).State);
         await Invariants.CheckAsync(connection, P);
     }
 

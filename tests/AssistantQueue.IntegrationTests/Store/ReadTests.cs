@@ -70,7 +70,7 @@ public abstract class ReadTests(StoreServer server) : StoreTest(server)
         await EnqueueAsync("c", Message("e"));
         ThreadHistory? history = null;
 
-        Assert.Empty(await ChangesOfAsync(async () => history = await Store.ReadHistoryAsync("c", Ct)));
+        Assert.Empty(await ChangesOfAsync(async () => history = await Store.ReadHistoryAsync("c", 0, Ct)));
 
         Assert.Equal([("reply with spaces", null), (null, "failure")], history!.Outcomes.Select(o => (o.Reply, o.Failure)));
         Assert.Equal(Seed.FirstSequence, history.Outcomes[0].FirstSequence);
@@ -87,7 +87,7 @@ public abstract class ReadTests(StoreServer server) : StoreTest(server)
         var lease = await Seed.RunningAsync("c", ["a"]);
         await RetryAsync(lease, delay: 5 * Second);
 
-        var history = await Store.ReadHistoryAsync("c", Ct);
+        var history = await Store.ReadHistoryAsync("c", 0, Ct);
 
         Assert.Null(history.Running);
         Assert.Single(history.Waiting);
@@ -100,13 +100,13 @@ public abstract class ReadTests(StoreServer server) : StoreTest(server)
         await RetryAsync(lease);
         await ClaimOneAsync();
 
-        Assert.Equal(1, (await Store.ReadHistoryAsync("c", Ct)).Running!.FailedAttempts);
+        Assert.Equal(1, (await Store.ReadHistoryAsync("c", 0, Ct)).Running!.FailedAttempts);
     }
 
     [Fact]
     public async Task History_UnknownThread_IsEmpty()
     {
-        var history = await Store.ReadHistoryAsync("nobody", Ct);
+        var history = await Store.ReadHistoryAsync("nobody", 0, Ct);
 
         Assert.Empty(history.Outcomes);
         Assert.Empty(history.Waiting);

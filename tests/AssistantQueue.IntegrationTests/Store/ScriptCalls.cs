@@ -33,7 +33,7 @@ internal sealed class ScriptCalls(IDatabase database, string p)
         List<RedisValue> tail = [request, Kept, 3_600_000, 0, 86_400_000, batches.Length];
         foreach (var (lease, reply) in batches)
         {
-            tail.AddRange([lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, reply, "1", "0", 1, "+", "previous", reply]);
+            tail.AddRange([lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, reply, "1", "0", "-", 1, "+", "previous", reply]);
         }
 
         return (string)(await RunAsync(RedisScript.Complete, [.. tail]))!;
@@ -45,7 +45,7 @@ internal sealed class ScriptCalls(IDatabase database, string p)
 
     public async Task<string> ReleaseAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
-            RedisScript.Release, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 0, "journal", "0", "0", 0, 3_600_000))!;
+            RedisScript.Release, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 0, "journal", "0", "0", 0, 3_600_000, ""))!;
 
     public async Task<string> FailAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
@@ -56,7 +56,7 @@ internal sealed class ScriptCalls(IDatabase database, string p)
     public async Task<string[]> ClaimAsync(string worker, string token, int most = 10, bool countDeaths = true, bool alone = false)
     {
         var result = (RedisResult[])(await RunAsync(
-            RedisScript.Claim, worker, token, most, most, alone ? "1" : "0", 30_000, 100, 200_000, 1_048_576, countDeaths ? long.MaxValue / 1024 : 0))!;
+            RedisScript.Claim, worker, token, most, most, alone ? "1" : "0", 30_000, 100, 200_000, 1_048_576, countDeaths ? long.MaxValue / 1024 : 0, 3_600_000))!;
         return [.. result.Skip(6).Select(r => (string)((RedisResult[])r!)[0]!)];
     }
 }

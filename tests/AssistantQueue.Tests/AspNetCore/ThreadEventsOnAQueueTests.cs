@@ -1,3 +1,5 @@
+using System.Net.ServerSentEvents;
+using System.Text.Json;
 using AssistantQueue.Tests.Enqueue;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -38,17 +40,53 @@ public sealed class ThreadEventsOnAQueueTests(SharedRedis shared) : IClassFixtur
             last = events[1].EventId;
         }
 
-        // What happens while nobody watches.
+        // What happens while nobody watches: one more message is stored behind the run and answered by the next.
+        var second = await queue.AddMessageToThreadAsync("c1", "and?");
         _backend.Open();
-        await queue.WaitForReplyAsync(await queue.AddMessageToThreadAsync("c1", "and?"), host.Limit);
+        await queue.WaitForReplyAsync(second, host.Limit);
 
         using var again = await host.OpenAsync("c1", lastEventId: last, query: "?after=0");
-        var missed = await host.ReadAsync(again, 3);
+        var missed = await host.ReadAsync(again, 4);
 
-        Assert.Equal(2, missed.Count(e => e.EventType == "batchReplied"));
-        Assert.Equal("You said: hi", ReplyIn(missed.First(e => e.EventType == "batchReplied").Data));
+        Assert.Equal(["messagesStored", "batchReplied", "batchStarted", "batchReplied"], missed.Select(e => e.EventType));
+        Assert.Equal(["You said: hi", "You said: and?"], missed.Where(e => e.EventType == "batchReplied").Select(e => ReplyIn(e.Data)));
+        Assert.All((int[])[0, 2], i => Assert.Equal([second.MessageId], IdsIn(missed[i].Data)));
         Assert.All(missed, e => Assert.True(long.Parse(e.EventId!, null) > long.Parse(last!, null)));
         Assert.Equal(missed.Count, missed.Select(e => e.EventId).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Stream_CutInTheMiddleOfAText_GoesOnBehindTheLastPiece()
+    {
+        await using var host = await EventsHost.StartAsync(AddQueue);
+        var queue = host.Services.GetRequiredService<IAssistantMessageQueue>();
+        var events = new List<SseItem<string>>();
+        using (var response = await host.OpenAsync("c1", query: "?after=0"))
+        {
+            await queue.AddMessageToThreadAsync("c1", "hi");
+            _backend.Write("Once");
+            events.AddRange(await host.ReadAsync(response, 3));
+        }
+
+        Assert.Equal("textDelta", events[^1].EventType);
+        Assert.Matches("^[0-9]+[.]1$", events[^1].EventId);
+        foreach (var piece in (string[])[" upon", " a", " time"])
+        {
+            _backend.Write(piece);
+            using var response = await host.OpenAsync("c1", lastEventId: events[^1].EventId, query: "?after=0");
+            events.AddRange(await host.ReadAsync(response, 1));
+        }
+
+        _backend.Open();
+        using (var response = await host.OpenAsync("c1", lastEventId: events[^1].EventId))
+        {
+            events.AddRange(await host.ReadAsync(response, 1));
+        }
+
+        Assert.Equal(["messagesStored", "batchStarted", "textDelta", "textDelta", "textDelta", "textDelta", "batchReplied"], events.Select(e => e.EventType));
+        var deltas = events.Where(e => e.EventType == "textDelta").Select(e => JsonDocument.Parse(e.Data).RootElement).ToList();
+        Assert.Equal([(0, "Once"), (4, " upon"), (9, " a"), (11, " time")], deltas.Select(d => (d.GetProperty("offset").GetInt32(), d.GetProperty("text").GetString()!)));
+        Assert.Equal(events.Count, events.Select(e => e.EventId).Distinct().Count());
     }
 
     [Fact]
@@ -76,10 +114,14 @@ public sealed class ThreadEventsOnAQueueTests(SharedRedis shared) : IClassFixtur
         using var response = await host.OpenAsync("c1", query: "?after=yesterday");
 
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, response.StatusCode);
-        Assert.Contains("yesterday", await response.Content.ReadAsStringAsync(host.Limit), StringComparison.Ordinal);
+        Assert.Equal(
+            "'yesterday' is not the position of an update.",
+            JsonDocument.Parse(await response.Content.ReadAsStringAsync(host.Limit)).RootElement.GetProperty("detail").GetString());
     }
 
-    private static string? ReplyIn(string json) => System.Text.Json.JsonDocument.Parse(json).RootElement.GetProperty("reply").GetProperty("text").GetString();
+    private static List<string?> IdsIn(string json) => [.. JsonDocument.Parse(json).RootElement.GetProperty("messageIds").EnumerateArray().Select(id => id.GetString())];
+
+    private static string? ReplyIn(string json) => JsonDocument.Parse(json).RootElement.GetProperty("reply").GetProperty("text").GetString();
 
     private void AddQueue(IServiceCollection services) => services
         .AddAssistantMessageQueue(o => (o.RedisConnectionString, o.QueuePrefix, o.MessageDelay) = (shared.Redis.ConnectionString, "events" + Guid.NewGuid().ToString("N"), TimeSpan.Zero))

@@ -27,7 +27,7 @@ public sealed class ThreadEventsTests
     {
         await using var host = await EventsHost.StartAsync();
         using var response = await host.OpenAsync("c1");
-        host.Queue.Say(new BatchStarted { ThreadId = "c1", Position = "21", BatchId = "b1", FirstSequence = 11, LastSequence = 12, Attempt = 2 });
+        host.Queue.Say(new BatchStarted { ThreadId = "c1", Position = "21", BatchId = "b1", FirstSequence = 11, LastSequence = 12, MessageIds = ["m1", "m2"], Attempt = 2 });
         host.Queue.Say(new BatchReplied { ThreadId = "c1", Position = "22", Reply = Reply });
 
         var events = await host.ReadAsync(response, 2);
@@ -37,7 +37,7 @@ public sealed class ThreadEventsTests
         Assert.Equal(["21", "22"], events.Select(e => e.EventId));
         Assert.All(events, e => Assert.Equal(TimeSpan.FromSeconds(2), e.ReconnectionInterval));
         Assert.Equal(
-            """{"type":"batchStarted","batchId":"b1","firstSequence":11,"lastSequence":12,"attempt":2,"threadId":"c1","position":"21"}""",
+            """{"type":"batchStarted","batchId":"b1","firstSequence":11,"lastSequence":12,"messageIds":["m1","m2"],"attempt":2,"threadId":"c1","position":"21"}""",
             events[0].Data);
         var reply = JsonDocument.Parse(events[1].Data).RootElement.GetProperty("reply");
         Assert.Equal("Grüße <b>\nzwei", reply.GetProperty("text").GetString());
@@ -132,7 +132,8 @@ public sealed class ThreadEventsTests
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Equal("application/problem+json", response.Content.Headers.ContentType!.MediaType);
-        Assert.Contains("1 to 256 characters", await response.Content.ReadAsStringAsync(host.Limit), StringComparison.Ordinal);
+        var problem = JsonDocument.Parse(await response.Content.ReadAsStringAsync(host.Limit)).RootElement;
+        Assert.Equal("A thread id has 1 to 256 characters; this one has more.", problem.GetProperty("detail").GetString());
     }
 
     [Fact]

@@ -54,11 +54,11 @@ internal sealed class TestQueue : IAsyncDisposable
             ThreadId = batch.Lease.ThreadId,
             BatchId = batch.Lease.BatchId,
             Text = text,
-            MessageIds = [.. batch.Entries.Select(e => JsonSerializer.Deserialize(e.Body, StoreJson.Message)!.MessageId)],
+            MessageIds = IdsOf(batch),
             FirstSequence = batch.FirstSequence,
             LastSequence = batch.LastSequence,
         };
-        var answer = await Store.CompleteAsync(batch.Lease, new CompleteWrite(JsonSerializer.Serialize(reply, StoreJson.Reply), [], OpenDelivery: false, Keep: false), default);
+        var answer = await Store.CompleteAsync(batch.Lease, new CompleteWrite(JsonSerializer.Serialize(reply, StoreJson.Reply), [], OpenDelivery: false, Keep: false, [.. batch.Entries.Select(e => e.Sequence)]), default);
         Assert.Equal(FinishAnswer.Applied, answer);
         return batch.Lease.BatchId;
     }
@@ -71,13 +71,15 @@ internal sealed class TestQueue : IAsyncDisposable
             BatchId = batch.Lease.BatchId,
             Kind = FailureKind.Permanent,
             Error = error,
-            MessageIds = [],
+            MessageIds = IdsOf(batch),
             FirstSequence = batch.FirstSequence,
             LastSequence = batch.LastSequence,
         };
         var write = new FailWrite(JsonSerializer.Serialize(failure, StoreJson.Failure), FailureKind.Permanent, [], OpenDelivery: false);
         Assert.Equal(FinishAnswer.Applied, await Store.FailAsync(batch.Lease, write, default));
     }
+
+    public static List<string> IdsOf(ClaimedBatch batch) => [.. batch.Entries.Select(e => JsonSerializer.Deserialize(e.Body, StoreJson.Message)!.MessageId)];
 
     public ValueTask DisposeAsync() => _services.DisposeAsync();
 }

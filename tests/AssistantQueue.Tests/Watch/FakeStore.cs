@@ -29,7 +29,7 @@ internal sealed class FakeStore : IQueueStore
 
     public void Announce(ThreadAnnouncement? announcement) => _listeners.ToList().ForEach(listener => listener(announcement));
 
-    public Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken) => Task.FromResult(History());
+    public Task<ThreadHistory> ReadHistoryAsync(string threadId, long after, CancellationToken cancellationToken) => Task.FromResult(History());
 
     public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken)
     {

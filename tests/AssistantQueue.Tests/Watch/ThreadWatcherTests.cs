@@ -27,15 +27,18 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
 
         Assert.Equal(["m1", "m2"], stored);
         Assert.Equal((batch.Lease.BatchId, batch.FirstSequence, batch.LastSequence, 1), (started.BatchId, started.FirstSequence, started.LastSequence, started.Attempt));
+        Assert.Equal(["m1", "m2"], started.MessageIds);
         Assert.Equal(("hello", batch.Lease.BatchId), (replied.Reply.Text, replied.Reply.BatchId));
 
         await test.Queue.AddMessageToThreadAsync("c1", "three");
         Assert.IsType<MessagesStored>(await watch.NextAsync());
         var second = await test.ClaimAsync();
         Assert.IsType<BatchStarted>(await watch.NextAsync());
+        var before = DateTimeOffset.UtcNow;
         await test.Store.RetryAsync(second.Lease, new RetryWrite(TimeSpan.Zero, "{}", "{}", IsPosted: false), default);
         var retrying = Assert.IsType<BatchRetrying>(await watch.NextAsync());
         Assert.Equal(second.Lease.BatchId, retrying.BatchId);
+        Assert.InRange(retrying.RetryAt, before.AddMilliseconds(-1), DateTimeOffset.UtcNow);
         var again = await test.ClaimAsync();
         Assert.Equal(2, Assert.IsType<BatchStarted>(await watch.NextAsync()).Attempt);
         await test.FailAsync(again, "refused");
@@ -51,9 +54,9 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
         await test.Queue.AddMessageToThreadAsync("c1", "two");
         await test.ClaimAsync();
         await test.Queue.AddMessageToThreadAsync("c1", "three");
-        var all = await KeptAsync(test.Queue, "0", 5);
+        var all = await KeptAsync(test.Queue, "0", 6);
 
-        Assert.Equal([typeof(MessagesStored), typeof(BatchReplied), typeof(MessagesStored), typeof(BatchStarted), typeof(MessagesStored)], all.Select(u => u.GetType()));
+        Assert.Equal([typeof(MessagesStored), typeof(BatchStarted), typeof(BatchReplied), typeof(MessagesStored), typeof(BatchStarted), typeof(MessagesStored)], all.Select(u => u.GetType()));
         Assert.Equal(first.MessageId, Assert.IsType<MessagesStored>(all[0]).MessageIds[0]);
         for (var seen = 1; seen < all.Count; seen++)
         {
@@ -102,10 +105,41 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
         await using var old = Watch(test.Queue, "1");
         Assert.IsType<UpdatesSkipped>(await old.NextAsync());
         Assert.IsType<MessagesStored>(await old.NextAsync());
+        Assert.IsType<BatchStarted>(await old.NextAsync());
         var first = Assert.IsType<BatchReplied>(await old.NextAsync());
         Assert.Equal("reply 1", first.Reply.Text);
         await using var known = Watch(test.Queue, first.Position);
         Assert.IsType<MessagesStored>(await known.NextAsync());
+    }
+
+    [Fact]
+    public async Task Watch_PositionOlderThanTheRetention_SaysSoOnceAndGoesOnBehindIt()
+    {
+        await using var test = new TestQueue(shared.Redis.ConnectionString, o => o.ReplyRetention = TimeSpan.FromMinutes(1));
+        await test.Queue.AddMessageToThreadAsync("c1", "one");
+        var longAgo = (DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() - 120_000) * 1_000;
+        await using var old = Watch(test.Queue, $"{longAgo}.7");
+
+        var skipped = Assert.IsType<UpdatesSkipped>(await old.NextAsync());
+        Assert.Equal((null, $"{longAgo}.7"), (skipped.BatchId, skipped.Position));
+        Assert.IsType<MessagesStored>(await old.NextAsync());
+        await test.ReplyAsync(await test.ClaimAsync(), "hello");
+        Assert.IsType<BatchStarted>(await old.NextAsync());
+        Assert.IsType<BatchReplied>(await old.NextAsync());
+    }
+
+    [Fact]
+    public async Task Watch_StoredAndAnsweredBeforeItLooks_StillKnowsTheIds()
+    {
+        var store = new FakeStore();
+        var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store), () => new(), TimeProvider.System, NullLogger.Instance);
+        await using var watch = new Watcher(watcher.WatchAsync("c1", new WatchPosition(1_000_000, 0), default).GetAsyncEnumerator());
+        store.History = () => new([], null, [], 1_000_000);
+        var next = watch.NextAsync();
+
+        store.Announce(new(1_000_002, AnnouncementKind.Stored, "", 1_000_001, 1_000_002, 0, More: "m 1\nm2"));
+
+        Assert.Equal(["m 1", "m2"], Assert.IsType<MessagesStored>(await next).MessageIds);
     }
 
     [Theory]
@@ -150,7 +184,7 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
     public async Task Watch_TooSlowForTheAnnouncements_ReadsWhatItMissed()
     {
         var store = new FakeStore();
-        var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store), TimeProvider.System, NullLogger.Instance);
+        var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store), () => new(), TimeProvider.System, NullLogger.Instance);
         await using var watch = new Watcher(watcher.WatchAsync("c1", new WatchPosition(0, 0), default).GetAsyncEnumerator());
         var history = new List<StoredEntry> { Entry(1) };
         store.History = () => new([], null, [.. history], 1_000_000);

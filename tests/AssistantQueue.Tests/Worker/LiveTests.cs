@@ -154,6 +154,55 @@ public class LiveTests
     }
 
     [Fact]
+    public async Task Interruption_TellsWhatWasWritten_AlsoToAWatcherThatWasAway()
+    {
+        await using var rig = new TellingRig(await TestRedis.ConnectionStringAsync()) { HasAnId = true };
+        await rig.StartWorkerAsync();
+        await using var watch = new Updates(rig.Queue(), "t", "0");
+        await rig.AddAsync("t", "hi");
+        var started = await watch.NextAsync<BatchStarted>();
+        await rig.TellAsync(new RunTextDelta("Once "));
+        await rig.TellAsync(new RunToolCalled("c1", "look", null));
+        await rig.TellAsync(new RunTextDelta("upon\na time"));
+        await watch.TextAsync(16);
+        var middle = watch.All[^1].Position;
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "stop", WhenBusy = BusyAction.Interrupt });
+
+        var interrupted = await watch.NextAsync<BatchInterrupted>();
+        rig.Answer("done");
+        await watch.NextAsync<BatchReplied>();
+
+        Assert.Equal((started.BatchId, "Once upon\na time", 0), (interrupted.BatchId, interrupted.Text, interrupted.TextOffset));
+        foreach (var after in (string[])["0", started.Position, middle])
+        {
+            await using var late = new Updates(rig.Queue(rig.Connect()), "t", after);
+            Assert.Equal(interrupted, await late.NextAsync<BatchInterrupted>());
+            Assert.Equal(["id-hi", watch.All.OfType<MessagesStored>().Last().MessageIds[0]], (await late.NextAsync<BatchStarted>()).MessageIds);
+            await late.NextAsync<BatchReplied>();
+        }
+    }
+
+    [Fact]
+    public async Task Interruption_OfALongText_TellsItsEnd()
+    {
+        await using var rig = new TellingRig(await TestRedis.ConnectionStringAsync()) { HasAnId = true };
+        await rig.StartWorkerAsync();
+        await using var watch = new Updates(rig.Queue(), "t", "0");
+        await rig.AddAsync("t", "hi");
+        await watch.NextAsync<BatchStarted>();
+        var text = string.Concat(Enumerable.Range(0, 40_000).Select(i => $"{i}😀"));
+        await rig.TellAsync(new RunTextDelta(text));
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "stop", WhenBusy = BusyAction.Interrupt });
+
+        var interrupted = await watch.NextAsync<BatchInterrupted>();
+        rig.Answer("done");
+
+        Assert.InRange(interrupted.Text.Length, (16 * 1024) - 1, 16 * 1024);
+        Assert.Equal(text[interrupted.TextOffset..], interrupted.Text);
+        await watch.NextAsync<BatchReplied>();
+    }
+
+    [Fact]
     public async Task ToolCalls_AreToldToWatchers()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
@@ -184,8 +233,16 @@ public class LiveTests
 
         public TellingRig(string redis)
             : base(redis) =>
-            Backend.Tell = async (_, updates, cancellationToken) =>
+            Backend.Tell = async (run, updates, cancellationToken) =>
             {
+                if (HasAnId)
+                {
+                    run.Journal.Rounds.Add(new JournalRound { RunId = "run_1" });
+                    run.Journal.PostedThrough = run.Messages[^1].Sequence;
+                    run.Journal.IsAdoptable = true;
+                    await run.SaveAsync(cancellationToken);
+                }
+
                 await foreach (var word in _words.Reader.ReadAllAsync(cancellationToken))
                 {
                     if (word is string answer)
@@ -200,6 +257,9 @@ public class LiveTests
 
                 throw new InvalidOperationException("The test ended.");
             };
+
+        /// <summary>Whether the runs have an id at the API, by which they can be cancelled.</summary>
+        public bool HasAnId { get; init; }
 
         /// <summary>Lets the run tell something.</summary>
         public async Task TellAsync(RunUpdate update)

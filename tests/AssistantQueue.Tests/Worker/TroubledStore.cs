@@ -109,8 +109,8 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     public Task<long?> FindMessageAsync(string threadId, string messageId, CancellationToken cancellationToken) =>
         inner.FindMessageAsync(threadId, messageId, cancellationToken);
 
-    public Task<ThreadHistory> ReadHistoryAsync(string threadId, CancellationToken cancellationToken) =>
-        inner.ReadHistoryAsync(threadId, cancellationToken);
+    public Task<ThreadHistory> ReadHistoryAsync(string threadId, long after, CancellationToken cancellationToken) =>
+        inner.ReadHistoryAsync(threadId, after, cancellationToken);
 
     public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
         inner.SubscribeToThreadAsync(threadId, onAnnouncement, cancellationToken);

@@ -92,7 +92,7 @@ internal class WorkerRig : IAsyncDisposable
         var mine = store ?? Store;
         var subscriptions = new ThreadSubscriptions(mine);
         return new AssistantMessageQueue(
-            "", mine, () => Options, new ReplyWaiter(mine, subscriptions, TimeProvider.System), new ThreadWatcher(mine, subscriptions, TimeProvider.System, Log), _metrics);
+            "", mine, () => Options, new ReplyWaiter(mine, subscriptions, TimeProvider.System), new ThreadWatcher(mine, subscriptions, () => Options, TimeProvider.System, Log), _metrics);
     }
 
     public Task<StoredReceipt> AddAsync(string thread, string text, int delayMs = 0, string? instructions = null) =>

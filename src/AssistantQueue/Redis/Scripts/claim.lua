@@ -14,10 +14,12 @@ ARGV[9]  most characters of a batch
 ARGV[10] most characters of all batches after the first
 ARGV[11] the time, unix ms, until which an owner whose record is not renewed counts as dead: later, Redis stood still with this call
          in its hands, and nobody could renew; 0: it doesn't count, Redis was not reachable all the time
+ARGV[12] how long watchers can come back to a run that ended without an outcome, ms
 Returns  { now, next look in ms or -1, next delivery in ms or -1, '1' if timekeeper, suspects due, threads with foreign data,
            { thread, fence, batch, first, last, count, attempts, deaths, '1' if taken over, journal, errors, decisions, wish,
              how many were told of it, { conversation name, value, … } } … }
-Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:idle, p:counters, p:request:<token>
+Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:idle, p:counters, p:request:<token>,
+         p:events:<thread>: the beginning of the run before, when that has no outcome
 ]]
 --@include partition
 --@include entry
@@ -25,6 +27,9 @@ Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:id
 --@include wake
 --@include next-due
 --@include announce
+--@include put
+--@include event
+--@include start
 local due, leases, suspects, held = KEYS[1], p .. ':leases', p .. ':suspects', p .. ':held'
 local worker, token, most, free = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local alone, lock = ARGV[6] == '1', tonumber(ARGV[7])
@@ -85,7 +90,7 @@ local function consider(id, source)
     return
   end
   local length = redis.pcall('LLEN', p .. ':messages:' .. id)
-  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable', 'wish', 'approval')
+  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable', 'wish', 'approval', 'fence', 'began')
   local conversation = redis.pcall('HGETALL', p .. ':conversation:' .. id)
   if type(length) == 'table' or h.err or conversation.err then
     foreign[#foreign + 1] = { id = id, source = source, known = not h.err, old = not h.err and tonumber(h[5] or 0) or 0 }
@@ -96,6 +101,11 @@ local function consider(id, source)
   local old, gone = tonumber(h[5] or 0), h[4] and (header(redis.call('LINDEX', p .. ':messages:' .. id, 0) or '') or 0) > tonumber(h[4])
   if gone then h = {} end
   local thread = { id = id, source = source, length = length, old = old, gone = gone, batch = h[2], deaths = tonumber(h[7] or 0), rested = h[10] }
+  -- A run that ended without an outcome, whose beginning is about to be written over.
+  if h[2] and h[11] and h[12] then
+    local attempt, through = began_of(h[12], h[4])
+    thread.earlier = update(tonumber(h[11]), 'R', h[2], tonumber(h[3]), tonumber(through), tonumber(attempt))
+  end
   if length == 0 then found[#found + 1] = thread return end
   if source == leases then
     local record = tonumber(redis.call('ZSCORE', p .. ':workers', h[1] or '') or 0)
@@ -173,16 +183,19 @@ for _, thread in ipairs(found) do
     local batch = thread.batch or (string.sub(token, 1, 16) .. '-' .. text(fence))
     local resumed = thread.source == leases or redis.call('HGET', key, 'resumed') == '1'
     if thread.gone then redis.call('DEL', key) end
+    if thread.earlier then keep_event(thread.id, thread.earlier, ARGV[12]) end
+    local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
+    local attempt = tonumber(attempts or 0) + 1
     redis.call('HSET', key, 'fence', text(fence), 'owner', worker, 'token', token,
       'batch', batch, 'first', text(thread.first), 'last', text(thread.last),
-      'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0', 'revision', '0')
+      'count', text(thread.count), 'deaths', text(thread.deaths), 'resumed', resumed and '1' or '0', 'revision', '0',
+      'began', text(attempt) .. ' ' .. text(thread.last))
     if thread.granted then redis.call('HDEL', key, 'wish') end
     if thread.rested then redis.call('HDEL', key, 'approval') end
     redis.call('ZADD', leases, text(now + lock), thread.id)
     if thread.source ~= leases then redis.call('ZREM', thread.source, thread.id) end
     redis.call('HINCRBY', counters, 'active', thread.count - (thread.source == leases and thread.old or 0))
-    local attempts = string.match(redis.call('HGET', key, 'attempts') or '', ':(%d+)')
-    told[thread.id] = announce(thread.id, fence, 'R', batch, thread.first, thread.last, tonumber(attempts or 0) + 1, worker)
+    told[thread.id] = announce(thread.id, update(fence, 'R', batch, thread.first, thread.last, attempt, worker))
     claimed[#claimed + 1] = thread.id
     names[#names + 1] = thread.id
   end

@@ -9,10 +9,11 @@ ARGV[4]  how long replies are kept, ms
 ARGV[5]  how long conversations are kept, ms; 0 for ever
 ARGV[6]  how long completed batches are kept, ms
 ARGV[7]  number of batches, then for each: thread, worker, fence, batch, reply, '1' to deliver, '1' to keep the batch,
+         the messages' sequence numbers, each as its distance from the one before, with commas, or '-',
          conversation changes: a count, then triples '+' name value | '-' name ''
 Returns  a word a batch: 1 written, 0 somebody else's now, -1 Redis has lost its data
 Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due,
-         p:deliveries, p:delivery:<thread>, p:completed, p:completed:<batch>, p:counters, p:request:<id>
+         p:deliveries, p:delivery:<thread>, p:events:<thread> (its end only), p:completed, p:completed:<batch>, p:counters, p:request:<id>
 Tells    watchers; a worker, when newer messages are due
 ]]
 --@include partition
@@ -27,6 +28,7 @@ Tells    watchers; a worker, when newer messages are due
 --@include stamp
 --@include wake
 --@include announce
+--@include start
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
 if known then return known end
@@ -37,7 +39,7 @@ for i = 1, tonumber(ARGV[7]) do
   seen[ARGV[at]] = mine == 1
   words[i] = text(mine)
   if mine == 1 then batches[#batches + 1] = at end
-  at = skip_conversation(at + 7)
+  at = skip_conversation(at + 8)
 end
 local outcome = table.concat(words, ' ')
 
@@ -45,21 +47,22 @@ local outcome = table.concat(words, ' ')
 local answered, goes_on = 0, nil
 for _, a in ipairs(batches) do
   local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
-  local sealed = redis.call('HMGET', p .. ':thread:' .. thread, 'first', 'last', 'count')
+  local sealed = redis.call('HMGET', p .. ':thread:' .. thread, 'first', 'last', 'count', 'began')
   local first, last, count = tonumber(sealed[1]), tonumber(sealed[2]), tonumber(sealed[3])
   local messages = ARGV[a + 6] == '1' and table.concat(redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
   local stamp = stamp_of(thread, fence, last)
   -- The reply before its messages go, the lease after the next due time is set.
-  keep_outcome(thread, stamp, 'r', first, last, batch, reply, ARGV[4], ARGV[a + 5])
+  keep_outcome(thread, stamp, 'r', first, last, batch, table.concat({ fence, began_of(sealed[4], last) }, ' '), ARGV[a + 7], reply,
+    ARGV[4], ARGV[a + 5])
   if messages then record('completed', batch, thread, 'reply', count, reply, messages, tonumber(ARGV[6]), 1000) end
-  write_conversation(thread, a + 7, tonumber(ARGV[5]))
+  write_conversation(thread, a + 8, tonumber(ARGV[5]))
   local left = remove(thread, last, count)
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
   if left > 0 then goes_on = ARGV[a + 1] end
   redis.call('DEL', p .. ':thread:' .. thread)
   redis.call('ZREM', p .. ':leases', thread)
   answered = answered + count
-  announce(thread, stamp, 'A', batch, first, last, 0)
+  announce(thread, update(stamp, 'A', batch, first, last, 0))
 end
 if answered > 0 then
   redis.call('HINCRBY', counters, 'pending', 0 - answered)

@@ -18,7 +18,7 @@ ARGV[11] number of units, then for each unit: thread, number of messages, and fo
 Returns  a line a unit: 'S' and a word sequence:due:duplicate a message (due 0 behind a run) | 'F' thread full | 'C' corrupt
          | 'B' refused, a run is under way
 Writes   p:request:<id>, p:messages:<thread>, p:message-id:<length>:<thread>:<id>, p:due, p:thread:<thread>, p:counters
-Tells    the worker of a run that is to be interrupted or joined
+Tells    the worker of a run that is to be interrupted or joined; watchers, with the messages' ids a line each
 ]]
 --@include partition
 --@include entry
@@ -119,7 +119,7 @@ for u = 1, tonumber(ARGV[11]) do
   elseif #fresh > 0 and thread.length + #fresh > max_pending then
     outcomes[u] = 'F'
   else
-    local unit = { thread = id, entries = {}, keys = {} }
+    local unit = { thread = id, entries = {}, keys = {}, ids = {} }
     for _, message in ipairs(fresh) do
       local a = message.at
       local characters = tonumber(ARGV[a + 5])
@@ -127,6 +127,7 @@ for u = 1, tonumber(ARGV[11]) do
       thread.sum = thread.sum + characters
       thread.length = thread.length + 1
       unit.first = unit.first or thread.last
+      unit.ids[#unit.ids + 1] = ARGV[a]
       unit.entries[#unit.entries + 1] = table.concat({ text(thread.last), text(thread.sum), ARGV[a + 5], ARGV[a + 6] }, ' ')
       if thread.running and ARGV[a + 4] ~= 'C' then unit.wishes = unit.wishes or {} unit.wishes[ARGV[a + 4]] = true end
       move(thread, tonumber(ARGV[a + 2]), ARGV[a + 3] == '1')
@@ -172,7 +173,7 @@ for _, unit in ipairs(units) do
       redis.call('RPUSH', p .. ':messages:' .. unit.thread, unpack(unit.entries, i, math.min(i + 499, #unit.entries)))
     end
     for _, pair in ipairs(unit.keys) do redis.call('SET', pair[1], pair[2], 'PX', remember) end
-    announce(unit.thread, unit.last, 'S', '-', unit.first, unit.last, 0)
+    announce(unit.thread, update(unit.last, 'S', '-', unit.first, unit.last, 0, '-', table.concat(unit.ids, '\n')))
     for letter in pairs(unit.wishes or {}) do wish(unit.thread, letter) end
   end
 end

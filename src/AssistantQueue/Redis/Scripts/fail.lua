@@ -20,7 +20,7 @@ ARGV[15] journal, or '' to keep the stored one with the failed batch
 ARGV[16] conversation changes: a count, then triples '+' name value | '-' name ''
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due or p:suspects,
-         p:deliveries, p:delivery:<thread>, p:failed, p:failed:<batch>, p:counters, p:request:<id>
+         p:deliveries, p:delivery:<thread>, p:events:<thread> (its end only), p:failed, p:failed:<batch>, p:counters, p:request:<id>
 ]]
 --@include partition
 --@include entry
@@ -36,6 +36,7 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 --@include rearm
 --@include stamp
 --@include announce
+--@include start
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
 if known then return known end
@@ -44,21 +45,25 @@ local mine = owned(thread, worker, fence, batch)
 if mine ~= 1 then return text(mine) end
 
 local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
-local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts', 'journal')
+local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts', 'journal', 'began')
 local first, last, sealed = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
 local part = ARGV[8] ~= '' and tonumber(ARGV[8]) < last
 if part then last = tonumber(ARGV[8]) end
-local entries = {}
+local entries, places, before = {}, {}, 0
 for _, entry in ipairs(redis.pcall('LRANGE', messages, 0, sealed - 1)) do
-  if (header(entry) or 0) > last then break end
+  local sequence = header(entry) or before
+  if sequence > last then break end
   entries[#entries + 1] = entry
+  places[#places + 1] = text(sequence - before)
+  before = sequence
 end
 local count = part and #entries or sealed
 
 --@include freeing
 -- The failure before its messages go, the lease after the next due time is set.
 local stamp = stamp_of(thread, fence, last)
-keep_outcome(thread, stamp, 'f', first, last, batch, ARGV[9], ARGV[12], ARGV[11])
+local run = table.concat({ fence, began_of(h[6], tonumber(h[2])) }, ' ')
+keep_outcome(thread, stamp, 'f', first, last, batch, run, #places > 0 and table.concat(places, ',') or '-', ARGV[9], ARGV[12], ARGV[11])
 local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n'), tonumber(ARGV[14]), 10000)
 redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', ARGV[15] ~= '' and ARGV[15] or h[5] or '')
 write_conversation(thread, 16, tonumber(ARGV[13]))
@@ -66,7 +71,7 @@ local left = remove(thread, last, count)
 local attempts = attempts_after(count_attempt(h[4], h[2]), last)
 if left > 0 and attempts ~= '' then
   -- Newer messages that had joined: their own attempts are not used up.
-  redis.call('HDEL', key, 'batch', 'first', 'last', 'count', 'journal', 'errors', 'posted', 'deaths')
+  redis.call('HDEL', key, 'batch', 'first', 'last', 'count', 'journal', 'errors', 'posted', 'deaths', 'began')
   redis.call('HSET', key, 'attempts', attempts, 'resumed', '0')
   rearm(thread, now, worker)
 else
@@ -80,6 +85,6 @@ redis.call('ZREM', p .. ':leases', thread)
 redis.call('HINCRBY', counters, 'pending', 0 - count)
 redis.call('HINCRBY', counters, 'active', 0 - sealed)
 redis.call('HINCRBY', counters, 'failed', count - gone)
-announce(thread, stamp, 'F', batch, first, last, 0)
+announce(thread, update(stamp, 'F', batch, first, last, 0))
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

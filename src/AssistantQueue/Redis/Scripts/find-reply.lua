@@ -13,7 +13,7 @@ Writes   nothing
 local thread, sequence = ARGV[2], tonumber(ARGV[3])
 local kept = redis.call('LRANGE', p .. ':replies:' .. thread, 0, -1)
 for i = #kept, 1, -1 do
-  local kind, first, last, body = string.match(kept[i], '^%d+ (%a) (%d+) (%d+) %S+ (.*)$')
+  local kind, first, last, body = string.match(kept[i], '^%d+ (%a) (%d+) (%d+) %S+ %d+ %d+ %d+ %S+ (.*)$')
   if kind and tonumber(first) <= sequence and sequence <= tonumber(last) then return kind .. ' ' .. body end
 end
 local tail = redis.call('LINDEX', p .. ':messages:' .. thread, -1)

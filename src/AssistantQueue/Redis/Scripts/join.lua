@@ -9,12 +9,18 @@ ARGV[4]  fence
 ARGV[5]  batch
 ARGV[6]  how many messages of the batch the worker has: a repeated call gives the same ones again
 ARGV[7]  most messages of a batch
+ARGV[8]  how long watchers can come back to it, ms
 Returns  { '1' | '0' somebody else's now | '-1' Redis has lost its data, stored message … }
-Writes   p:thread:<thread>, p:counters
+Writes   p:thread:<thread>, p:counters, p:events:<thread>
+Tells    watchers
 ]]
 --@include partition
 --@include entry
 --@include owned
+--@include stamp
+--@include put
+--@include announce
+--@include event
 local thread = ARGV[2]
 local mine = owned(thread, ARGV[3], ARGV[4], ARGV[5])
 if mine ~= 1 then return { text(mine) } end
@@ -22,14 +28,14 @@ if mine ~= 1 then return { text(mine) } end
 local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
 local has, most = tonumber(ARGV[6]), tonumber(ARGV[7])
 local count = tonumber(redis.call('HGET', key, 'count'))
-local lines, through, last = { '1' }, count, nil
+local lines, through, first, last = { '1' }, count, nil, nil
 for i, line in ipairs(redis.call('LRANGE', messages, has, most - 1)) do
   local place = has + i
   if place > count then
     -- The body of such a message begins with this word, wherever else it may stand.
     local sequence = header(line)
     if not sequence or not string.find(line, '^%d+ %d+ %d+ {"busy":"steer"') then break end
-    through, last = place, sequence
+    through, first, last = place, first or sequence, sequence
   end
   lines[#lines + 1] = line
 end
@@ -37,6 +43,9 @@ end
 if last then
   redis.call('HSET', key, 'last', text(last), 'count', text(through), 'posted', '1')
   redis.call('HINCRBY', counters, 'active', through - count)
+  local line = update(stamp_of(thread, ARGV[4], last), 'J', ARGV[5], first, last, 0)
+  keep_event(thread, line, ARGV[8])
+  announce(thread, line)
 end
 local wish = string.gsub(redis.call('HGET', key, 'wish') or '', 'S', '')
 redis.call('HSET', key, 'wish', wish)

@@ -15,7 +15,8 @@ ARGV[10] '1' if the API has messages of the batch, or may have: its range then s
 ARGV[11] '1' to hold the thread back: written by a newer version; 'a': tool calls wait for approval;
          'i' not to hold it: a newer message interrupted the run, so its range is sealed anew together with the newer ones
 ARGV[12] with 'a': how many decisions the worker knows; with more in the store the thread is due at once
-ARGV[13] with 'i': how long watchers can come back to it, ms
+ARGV[13] with 'a' and 'i': how long watchers can come back to it once it may be claimed again, ms
+ARGV[14] with 'a': the calls that wait as JSON, with 'i': where the run's text that is told begins, a blank and the text; else ''
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:thread:<thread>, p:due, p:suspects or p:held, p:counters, p:request:<id>,
          p:events:<thread>
@@ -45,9 +46,14 @@ local count = tonumber(sealed[3])
 if ARGV[9] ~= '' then redis.call('HSET', key, 'journal', ARGV[9]) end
 redis.call('HSET', key, 'posted', ARGV[10], 'resumed', '1')
 local from = now + tonumber(ARGV[8])
+local function tell(kind, stamp)
+  local line = update(stamp, kind, ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0, '-', ARGV[14])
+  keep_event(thread, line, text(tonumber(ARGV[13]) + tonumber(ARGV[8])))
+  announce(thread, line)
+end
 if ARGV[11] == 'i' then
   redis.call('HDEL', key, 'wish')
-  keep_event(thread, stamp_of(thread, ARGV[6], tonumber(sealed[2])), 'I', ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0, ARGV[13])
+  tell('I', stamp_of(thread, ARGV[6], tonumber(sealed[2])))
 end
 local _, decided = string.gsub(sealed[4] or '', '[^\n]+', '')
 local approval = ARGV[11] == 'a' and decided <= tonumber(ARGV[12])
@@ -57,7 +63,7 @@ if ARGV[11] == '1' or approval then
   if approval then
     local stamp = stamp_of(thread, ARGV[6], tonumber(sealed[2]))
     redis.call('HSET', key, 'approval', text(stamp), 'decided', text(decided))
-    announce(thread, stamp, 'P', ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0)
+    tell('P', stamp)
   end
 elseif ARGV[11] == 'a' then
   rearm(thread, now, worker)

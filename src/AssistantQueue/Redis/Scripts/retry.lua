@@ -13,7 +13,7 @@ ARGV[8]  pause, ms
 ARGV[9]  the attempt's error as JSON
 ARGV[10] journal
 ARGV[11] '1' if the API has messages of the batch, or may have: its range then stays sealed
-ARGV[12] how long watchers can come back to it, ms
+ARGV[12] how long watchers can come back to it once it is due again, ms
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:thread:<thread>, p:due or p:suspects, p:counters, p:request:<id>,
          p:events:<thread>
@@ -46,6 +46,9 @@ redis.call('HSET', key, 'journal', ARGV[10], 'posted', ARGV[11], 'attempts', cou
   'errors', errors, 'resumed', '0')
 redis.call('ZREM', p .. ':leases', thread)
 redis.call('HINCRBY', counters, 'active', 0 - tonumber(h[3]))
-keep_event(thread, stamp_of(thread, fence, tonumber(h[2])), 'T', batch, tonumber(h[1]), tonumber(h[2]), from, ARGV[12])
+local line = update(stamp_of(thread, fence, tonumber(h[2])), 'T', batch, tonumber(h[1]), tonumber(h[2]), from)
+-- Until the next run keeps its own.
+keep_event(thread, line, text(tonumber(ARGV[12]) + tonumber(ARGV[8])))
+announce(thread, line)
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

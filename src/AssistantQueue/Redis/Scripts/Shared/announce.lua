@@ -1,6 +1,8 @@
--- Tells whoever watches the thread: stamp, what, batch, first and last sequence, a number, and for a run its worker.
--- Returns how many were told; in a Cluster only those of this node are counted.
-local function announce(thread, stamp, kind, batch, first, last, number, worker)
-  return redis.call('PUBLISH', p .. ':updates:' .. thread,
-    table.concat({ text(stamp), kind, batch, text(first), text(last), text(number), worker }, ' '))
+-- What happened to a thread, as its watchers are told it and as it is kept for those that come late: stamp, what, batch,
+-- first and last sequence, a number, for a run its worker, and what else belongs to it.
+local function update(stamp, kind, batch, first, last, number, worker, more)
+  local line = table.concat({ text(stamp), kind, batch, text(first), text(last), text(number), worker or '-' }, ' ')
+  return more and (line .. ' ' .. more) or line
 end
+-- Tells whoever watches the thread. Returns how many were told; in a Cluster only those of this node are counted.
+local function announce(thread, line) return redis.call('PUBLISH', p .. ':updates:' .. thread, line) end
