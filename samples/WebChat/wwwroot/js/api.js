@@ -1,7 +1,7 @@
 // The HTTP interface of WebChat.
 
 const threadPath = id => `api/threads/${encodeURIComponent(id)}`;
-const EVENTS = ['messagesStored', 'batchStarted', 'textDelta', 'toolCalled', 'toolAnswered', 'updatesSkipped',
+const EVENTS = ['messagesStored', 'batchStarted', 'messagesJoined', 'textDelta', 'toolCalled', 'toolAnswered', 'updatesSkipped',
   'approvalRequested', 'batchInterrupted', 'batchReplied', 'batchRetrying', 'batchFailed'];
 
 /** An answer that says no; `again` tells whether the same call may work later. */

@@ -32,10 +32,11 @@ export function applyUpdate(conversation, update, now) {
   switch (update.type) {
     case 'messagesStored': return stored(conversation, update, now);
     case 'batchStarted': return started(conversation, update, now);
+    case 'messagesJoined': return joined(conversation, update, now);
     case 'textDelta': return wrote(conversation, update);
     case 'toolCalled': return called(conversation, update);
     case 'toolAnswered': return answered(conversation, update);
-    case 'updatesSkipped': return skipped(conversation, update);
+    case 'updatesSkipped': return skipped(conversation, update, now);
     case 'approvalRequested': return asked(conversation, update);
     case 'batchInterrupted': return interrupted(conversation, update);
     case 'batchRetrying': return retrying(conversation, update, now);
@@ -61,13 +62,27 @@ function stored(conversation, { messageIds, firstSequence, lastSequence }, now) 
   });
 }
 
-function started(conversation, { batchId, firstSequence, lastSequence, attempt }, now) {
+function started(conversation, { batchId, firstSequence, lastSequence, messageIds, attempt }, now) {
   const batch = findOrAdd(conversation, batchId);
   if (batch.state === 'replied' || batch.state === 'failed') return;
   Object.assign(batch, { first: firstSequence, last: lastSequence, attempt, state: 'running', retryAt: null, text: '', gap: false });
+  answers(conversation, batch, messageIds ?? [], now);
   batch.startedAt = now;
   conversation.dueAt = null;
   dropReplaced(conversation, batch);
+}
+
+/** Messages that came during a run and that it answers too. */
+function joined(conversation, { batchId, messageIds, lastSequence }, now) {
+  const batch = runningOf(conversation, batchId);
+  if (!batch) return;
+  batch.last = Math.max(batch.last ?? 0, lastSequence);
+  answers(conversation, batch, [...(batch.answers ?? []), ...messageIds], now);
+}
+
+function answers(conversation, batch, messageIds, now) {
+  batch.answers = [...new Set(messageIds)];
+  stored(conversation, { messageIds: batch.answers }, now);
 }
 
 /** Text while it is written. Its offset says where it belongs, so that a piece that comes twice changes nothing. */
@@ -88,7 +103,9 @@ function answered(conversation, { batchId, callId, name, isError }) {
   if (batch) callOf(batch, callId, { name }).state = isError ? 'failed' : 'done';
 }
 
-function skipped(conversation, { batchId }) {
+// Without a batch: what happened before is no longer kept, back to where this page was.
+function skipped(conversation, { batchId }, now) {
+  if (!batchId) conversation.missedAt = now;
   const batch = runningOf(conversation, batchId);
   if (batch) Object.assign(batch, { text: '', gap: true });
 }
@@ -101,10 +118,11 @@ function asked(conversation, { batchId, calls }) {
 }
 
 // What was written until then stays to be seen, in the batch that answers the messages in its place.
-function interrupted(conversation, { batchId }) {
+function interrupted(conversation, { batchId, text }) {
   const batch = runningOf(conversation, batchId);
   if (!batch) return;
   batch.state = 'interrupted';
+  if (text && (batch.gap || !batch.text)) batch.text = text;
   batch.partials = [...(batch.partials ?? []), batch.text].filter(Boolean);
 }
 
@@ -175,7 +193,7 @@ function failureOf({ kind, error, attempts, failedAt }) {
 export function batchOf(conversation, message) {
   return conversation.batches.find(b => b.messageIds
     ? b.messageIds.includes(message.id)
-    : message.sequence !== undefined && b.first <= message.sequence && message.sequence <= b.last);
+    : b.answers?.includes(message.id) || message.sequence !== undefined && b.first <= message.sequence && message.sequence <= b.last);
 }
 
 /** The conversation as the page shows it: one group a batch, and one for what waits, in the order of the messages. */
@@ -225,5 +243,6 @@ export function merge(mine, theirs) {
     else if ((other.reply || other.failure) && !own.reply && !own.failure) Object.assign(own, other);
   }
   if (mine.dueAt === null) mine.dueAt = theirs.dueAt;
+  if (theirs.missedAt > (mine.missedAt ?? 0)) mine.missedAt = theirs.missedAt;
   return mine;
 }

@@ -65,13 +65,16 @@ function written(conversation) {
   remembering ??= setTimeout(() => { remembering = undefined; storage.save(conversation); }, 500);
 }
 
+const MISSED = 'What happened here while this page was closed may be missing: it is no longer kept.';
+
 /** For those who listen instead of looking. */
-function tell(conversation, { type, reply, failure }) {
+function tell(conversation, { type, batchId, reply, failure }) {
   if (conversation !== current) return;
   if (type === 'batchStarted') announce('The assistant is answering.');
   else if (type === 'batchReplied') announce(`One reply to ${reply.messageIds.length} messages: ${reply.text.slice(0, 400)}`);
   else if (type === 'approvalRequested') announce('A tool call waits for your approval.');
   else if (type === 'batchInterrupted') announce('The run was interrupted; the next one answers everything.');
+  else if (type === 'updatesSkipped' && !batchId) announce(MISSED);
   else if (type === 'batchRetrying') announce('The attempt failed and will be repeated.');
   else if (type === 'batchFailed') announce(`The messages were given up: ${failure.error}`);
 }
@@ -171,6 +174,7 @@ function render() {
     group.messages.forEach(m => seen.add(m.id));
     return element;
   });
+  if (current.missedAt) elements.splice(groups.filter(g => g.batch?.endedAt <= current.missedAt).length, 0, missed());
   for (const key of drawn.keys()) if (!groups.some(g => g.key === key)) drawn.delete(key);
   place(elements.length > 0 ? elements : [empty()]);
   $('title').textContent = titleOf(current);
@@ -189,6 +193,9 @@ function place(elements) {
   });
   while (column.children.length > elements.length) column.lastChild.remove();
 }
+
+let missedElement;
+const missed = () => missedElement ??= el('p', { class: 'missed quiet' }, icon('alert'), MISSED);
 
 let emptyElement;
 function empty() {
