@@ -28,6 +28,16 @@ end:
   od
 }
 
+#if APPROVALS > 0
+/* A person who decides about a tool call of the batch, at any time after it was asked for, or never: then the time for it is over. */
+proctype Decider() {
+end:
+  do
+  :: atomic { decisions > 0 && h_round[0] == 3 -> decisions--; if :: true -> decide(0) :: true fi }
+  od
+}
+#endif
+
 /* Time, as Redis has it. Due times come; a dead owner's lease and record end; a live owner's own clock says stop before its lease can end. */
 proctype Clock(byte t) {
 end:

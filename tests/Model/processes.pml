@@ -44,12 +44,13 @@ end:
        :: else ->
          if
          :: s_round[s] == 2 -> s_at[s] = Follow                  /* adopted */
+         :: s_round[s] == 3 -> s_at[s] = Asked /* calls without an output are made again */
          :: s_round[s] == 1 ->                                   /* a post of unknown outcome: look for metadata.batch_id first */
 #ifdef NO_LOOK
            s_at[s] = Check
 #else
            if
-           :: found[s_thread[s]] && s_batch[s] == h_batch[s_thread[s]] -> s_at[s] = Found
+           :: (found[s_thread[s]] & (1 + s_asked[s])) && s_batch[s] == h_batch[s_thread[s]] -> s_at[s] = Found
            :: else -> s_at[s] = Check
            fi
 #endif
@@ -65,9 +66,9 @@ end:
 #else
        journal(s, s_thread[s], 0, s_through[s], 1, Announce) }
 #endif
-  :: atomic { s_at[s] == Announce && s_proven[s] -> if :: s_batch[s] == h_batch[s_thread[s]] -> found[s_thread[s]] = 0 :: else fi;   /* LastItemSeen */
-       journal(s, s_thread[s], 1, s_through[s], 2, Check) }
-  :: atomic { s_at[s] == Found && s_proven[s] -> journal(s, s_thread[s], 2, s_last[s], 3, Follow) }
+  :: atomic { s_at[s] == Announce && s_proven[s] -> if :: s_batch[s] == h_batch[s_thread[s]] -> found[s_thread[s]] = found[s_thread[s]] & (2 - s_asked[s]) :: else fi;   /* LastItemSeen */
+       journal(s, s_thread[s], 1, s_through[s], 2 + 3 * s_asked[s], Check) }
+  :: atomic { s_at[s] == Found && s_proven[s] -> journal(s, s_thread[s], 2, s_last[s], 3 + 3 * s_asked[s], Follow) }
 
   /* the backend: the own clock is asked, then the post goes out */
   :: atomic { s_at[s] == Check && s_proven[s] -> s_at[s] = Send }
@@ -84,7 +85,7 @@ end:
            }
          :: else
          fi;
-         if :: s_batch[s] == h_batch[s_thread[s]] -> found[s_thread[s]] = 1 :: else fi;
+         if :: s_batch[s] == h_batch[s_thread[s]] -> found[s_thread[s]] = found[s_thread[s]] | (1 + s_asked[s]) :: else fi;
          if
          :: true -> s_at[s] = Found
          :: errors > 0 -> errors--; s_round[s] = 1; s_what[s] = Retry; s_at[s] = Finish   /* done, and the answer lost */
@@ -95,13 +96,27 @@ end:
        i = 0; j = 0 }
   :: atomic { s_at[s] == Follow ->
        if
-       :: true -> s_what[s] = Complete
-       :: errors > 0 -> errors--; s_round[s] = 0; s_what[s] = Retry
-       fi;
-       s_at[s] = Finish }
+       :: true -> s_what[s] = Complete; s_at[s] = Finish
+       :: errors > 0 -> errors--; s_round[s] = 0; s_what[s] = Retry; s_at[s] = Finish
+#if STEERS > 0
+       :: steers > 0 -> steers--; s_asked[s] = 1; s_at[s] = Ask
+#endif
+       fi }
+
+#if STEERS > 0
+  /* the model asks for tools: written down, and no longer to be adopted while they work */
+  :: atomic { s_at[s] == Ask && s_proven[s] -> journal(s, s_thread[s], 3, s_through[s], 4, Asked) }
+  /* the tools' outputs are there, and who has come meanwhile joins the post that hands them in; or somebody has to decide first */
+  :: atomic { s_at[s] == Asked ->
+       if
+       :: true -> s_at[s] = Join
+       :: approvals > 0 -> approvals--; s_what[s] = Approval; s_at[s] = Finish
+       fi }
+  :: atomic { s_at[s] == Join && s_proven[s] -> join(s, s_thread[s]) }
+#endif
 
   /* the own clock says stop: given back if nobody else has it */
-  :: atomic { (s_at[s] == Save || s_at[s] == Announce || s_at[s] == Check || s_at[s] == Found || s_at[s] == Follow) && !s_proven[s] ->
+  :: atomic { (s_at[s] == Save || s_at[s] == Announce || s_at[s] == Check || s_at[s] == Found || s_at[s] == Follow || s_at[s] == Ask || s_at[s] == Join) && !s_proven[s] ->
        s_what[s] = Release; s_at[s] = Finish }
 
   /* Finish/FinishStep: a result is sent under a lease that can be proved, and may arrive at any later time */

@@ -35,6 +35,12 @@
 #ifndef REFUSALS
 #define REFUSALS 0              /* handlers that throw */
 #endif
+#ifndef STEERS
+#define STEERS 0                /* rounds of tools, at which newer messages join the run */
+#endif
+#ifndef APPROVALS
+#define APPROVALS 0             /* runs that rest until somebody decides about a tool call */
+#endif
 #ifndef SLOTS
 #define SLOTS 3                 /* 3: slots 0 and 1 belong to worker 0, slot 2 to worker 1; 2: one each */
 #endif
@@ -66,7 +72,9 @@ bit due_now[THREADS], suspects_now[THREADS], held_now[THREADS], lease_over[THREA
 byte h_fence[THREADS], h_owner[THREADS], h_token[THREADS], h_batch[THREADS], h_first[THREADS], h_last[THREADS];
 byte h_deaths[THREADS];
 bit h_posted[THREADS], h_adoptable[THREADS];
-byte h_round[THREADS], h_through[THREADS], h_revision[THREADS];   /* journal: 0 no round, 1 about to post, 2 run id known; PostedThrough */
+byte h_round[THREADS], h_through[THREADS], h_revision[THREADS];   /* journal: 0 no round, 1 about to post, 2 run id known, 3 tools asked for; PostedThrough */
+bit h_asked[THREADS];                       /* journal: tools were asked for, so that the next post carries their outputs */
+bit h_decided[THREADS], h_rests[THREADS];   /* decisions; approval: held until there is one */
 byte attempts[THREADS * MESSAGES];
 byte last_fence;                            /* p:counters fence */
 bit record[WORKERS + 2];                    /* p:workers: the record has not ended; the last two are those of DEAD and LEFT */
@@ -82,17 +90,18 @@ byte d_owner[THREADS], d_fence[THREADS];    /* p:delivering */
 /* --- the model API --------------------------------------------------------------------------------------------- */
 byte posts[THREADS * MESSAGES];             /* how often a message was put into the conversation */
 bit excused[THREADS * MESSAGES];            /* its owner was suspended between its last check and the socket */
-bit found[THREADS];                         /* list-runs finds metadata.batch_id of h_batch, begun since the post was announced */
+byte found[THREADS];                        /* a look finds h_batch's post, begun since it was announced: bit 1 the first one, 2 the one with the tools' outputs */
 
 /* --- processes ------------------------------------------------------------------------------------------------- */
-mtype = { Idle, ClaimLost, Claimed, Save, Announce, Check, Send, Found, Follow, Finish, FinishSend };
-mtype = { None, Complete, Retry, Fail, Release, Hold };
+mtype = { Idle, ClaimLost, Claimed, Save, Announce, Check, Send, Found, Follow, Ask, Asked, Join, Finish, FinishSend };
+mtype = { None, Complete, Retry, Fail, Release, Hold, Approval };
 mtype s_at[SLOTS] = Idle;
 mtype s_what[SLOTS] = None;
 byte s_thread[SLOTS], s_fence[SLOTS], s_batch[SLOTS], s_first[SLOTS], s_last[SLOTS], s_round[SLOTS], s_through[SLOTS];
 byte s_deaths[SLOTS];
 bit s_proven[SLOTS];                        /* by its own clock; counted from before the last good renewal was sent */
 bit s_alone[SLOTS];                         /* claimed as a suspect */
+bit s_asked[SLOTS];                         /* tools were asked for: later revisions of the journal, another post */
 bit s_applied[SLOTS];                       /* p:request:<id> of the finish under way */
 
 mtype = { Rest, Holding, Handled, Refused };
@@ -101,7 +110,7 @@ byte v_thread[WORKERS], v_fence[WORKERS];
 
 byte late_fence, late_owner, late_thread, late_batch, late_round, late_through, late_revision;   /* a journal call still on its way */
 
-byte crashes = CRASHES, late = LATE, lost = LOST, errors = ERRORS, stops = STOPS, delayed = DELAYED, holds = HOLDS, refusals = REFUSALS;
+byte crashes = CRASHES, late = LATE, lost = LOST, errors = ERRORS, stops = STOPS, delayed = DELAYED, holds = HOLDS, refusals = REFUSALS, steers = STEERS, approvals = APPROVALS, decisions = APPROVALS;
 byte unsent[2];                             /* messages that a producer has still to store */
 bit unsure[2];                              /* stored, and the producer does not know */
 
@@ -150,7 +159,7 @@ inline invariant(t) {
 
 inline forget_run(s) {
   s_at[s] = Idle; s_what[s] = None; s_thread[s] = 0; s_fence[s] = 0; s_batch[s] = 0; s_first[s] = 0; s_last[s] = 0;
-  s_round[s] = 0; s_through[s] = 0; s_deaths[s] = 0; s_proven[s] = 0; s_alone[s] = 0; s_applied[s] = 0
+  s_round[s] = 0; s_through[s] = 0; s_deaths[s] = 0; s_proven[s] = 0; s_alone[s] = 0; s_applied[s] = 0; s_asked[s] = 0
 }
 
 #include "scripts.pml"
@@ -195,6 +204,9 @@ init {
     run Clock(0);
 #if THREADS > 1
     run Clock(1);
+#endif
+#if APPROVALS > 0
+    run Decider();
 #endif
     run Fault()
   }

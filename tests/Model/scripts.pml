@@ -22,7 +22,8 @@ inline rearm(t) {
 /* DEL p:thread:<thread> */
 inline forget_thread(t) {
   h_fence[t] = 0; h_owner[t] = NOBODY; h_token[t] = 0; h_batch[t] = 0; h_first[t] = 0; h_last[t] = 0; h_deaths[t] = 0;
-  h_posted[t] = 0; h_adoptable[t] = 0; h_round[t] = 0; h_through[t] = 0; h_revision[t] = 0; found[t] = 0
+  h_posted[t] = 0; h_adoptable[t] = 0; h_round[t] = 0; h_through[t] = 0; h_revision[t] = 0; found[t] = 0;
+  h_asked[t] = 0; h_decided[t] = 0; h_rests[t] = 0
 }
 
 /* Shared/outcome.lua */
@@ -89,7 +90,7 @@ inline give(s, t) {
   next_fence();
   assert(last_fence > highest[t]);                               /* fences grow */
   highest[t] = last_fence; granted[t] = s + 1;
-  h_fence[t] = last_fence; h_owner[t] = OWNER(WORKER_OF(s)); h_token[t] = s + 1; h_revision[t] = 0;
+  h_fence[t] = last_fence; h_owner[t] = OWNER(WORKER_OF(s)); h_token[t] = s + 1; h_revision[t] = 0; h_rests[t] = 0;
   in_leases[t] = 1; lease_over[t] = 0;
   s_alone[s] = h_deaths[t] > 0;
   assert(!s_alone[s] || OTHERS_IDLE(s));                         /* a suspect runs alone in its process */
@@ -99,7 +100,7 @@ inline give(s, t) {
 /* What the answer of claim.lua tells the worker. */
 inline take(s, t) {
   s_at[s] = Claimed; s_thread[s] = t; s_fence[s] = h_fence[t]; s_batch[s] = h_batch[t]; s_first[s] = h_first[t]; s_last[s] = h_last[t];
-  s_round[s] = h_round[t]; s_through[s] = h_through[t]; s_deaths[s] = h_deaths[t];
+  s_round[s] = h_round[t]; s_through[s] = h_through[t]; s_deaths[s] = h_deaths[t]; s_asked[s] = h_asked[t];
   s_proven[s] = 1
 }
 
@@ -182,6 +183,7 @@ inline write_journal(t, round, through, revision) {
   :: revision > h_revision[t] ->
 #endif
     h_round[t] = round; h_through[t] = through; h_revision[t] = revision; h_adoptable[t] = round == 2;
+    if :: round == 3 -> h_asked[t] = 1 :: else fi;
 #ifndef REFIT_AFTER_JOURNAL
     h_posted[t] = 1
 #endif
@@ -211,6 +213,40 @@ inline journal(s, t, round, through, revision, next) {
   invariant(t)
 }
 
+/* join.lua: what has come since joins the sealed batch; a repeated call gives the same messages again. */
+inline join(s, t) {
+  owned(s, t);
+  if
+  :: ours ->
+    i = (WAITING(t) > BATCH -> head[t] + BATCH : tail[t]);
+#ifndef JOINED_NOT_SEALED
+    if :: i > h_last[t] -> h_last[t] = i; h_posted[t] = 1 :: else fi;
+#endif
+    if
+    :: true -> s_last[s] = (i > s_last[s] -> i : s_last[s]); s_at[s] = Announce
+    :: lost > 0 -> lost--
+    fi;
+    i = 0
+  :: else -> forget_run(s)
+  fi;
+  invariant(t)
+}
+
+/* approval-decide.lua: a thread that rests for it is due at once; one that runs sees it when it is given back. */
+inline decide(t) {
+  h_decided[t] = 1;
+  if
+  :: h_rests[t] && in_held[t] ->
+    rearm(t);
+#ifndef DECIDED_STAYS_HELD
+    in_held[t] = 0; held_now[t] = 0;
+#endif
+    h_rests[t] = 0
+  :: else
+  fi;
+  invariant(t)
+}
+
 inline complete(t) {                        /* complete.lua */
   assert(posts[MSG(t, h_last[t])] > 0 && posts[MSG(t, h_first[t])] > 0);
   in_leases[t] = 0;
@@ -224,7 +260,7 @@ inline complete(t) {                        /* complete.lua */
 
 inline retry(s, t) {                        /* retry.lua */
   in_leases[t] = 0;
-  h_round[t] = s_round[s]; h_through[t] = s_through[s]; h_posted[t] = s_round[s] > 0 || s_through[s] > 0;
+  h_round[t] = s_round[s]; h_through[t] = s_through[s]; h_posted[t] = s_round[s] > 0 || s_through[s] > 0; h_asked[t] = h_asked[t] && s_round[s] > 0;
   for (i : h_first[t] .. h_last[t]) { attempts[MSG(t, i)]++ }
   rearm(t)
 }
@@ -257,7 +293,8 @@ inline release(s, t) {                      /* release.lua */
   in_leases[t] = 0;
   h_posted[t] = 1;
   if
-  :: s_what[s] == Hold -> h_owner[t] = NOBODY; h_token[t] = 0; h_adoptable[t] = 0; in_held[t] = 1; held_now[t] = 0
+  :: s_what[s] == Hold || (s_what[s] == Approval && !h_decided[t]) ->
+    h_owner[t] = NOBODY; h_token[t] = 0; h_adoptable[t] = 0; in_held[t] = 1; held_now[t] = 0; h_rests[t] = s_what[s] == Approval
   :: else -> rearm(t)
   fi
 }
@@ -276,7 +313,7 @@ inline finish(s, t) {
       :: s_what[s] == Complete -> complete(t)
       :: s_what[s] == Retry -> retry(s, t)
       :: s_what[s] == Fail -> fail(s, t)
-      :: s_what[s] == Release || s_what[s] == Hold -> release(s, t)
+      :: s_what[s] == Release || s_what[s] == Hold || s_what[s] == Approval -> release(s, t)
       fi;
       assert((s_what[s] != Complete && s_what[s] != Fail) || head[t] <= s_last[s]);   /* exactly what was run goes */
       j = 0
