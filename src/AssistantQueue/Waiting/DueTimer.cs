@@ -83,7 +83,6 @@ internal sealed class DueTimer : IDisposable
         {
             if (entry.DueAt <= now)
             {
-                entry.DueAt = null;
                 due.Add(entry);
             }
             else if (entry.DueAt is { } at && !(next <= at))
@@ -91,6 +90,10 @@ internal sealed class DueTimer : IDisposable
                 next = at;
             }
         }
+
+        // On a busy machine several may have become due meanwhile.
+        due.Sort(static (a, b) => Nullable.Compare(a.DueAt, b.DueAt));
+        due.ForEach(static entry => entry.DueAt = null);
 
         // Rounded up: a wait that ends early would only be followed by another one.
         return next is { } earliest

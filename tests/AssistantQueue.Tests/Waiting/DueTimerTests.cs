@@ -19,7 +19,7 @@ public class DueTimerTests
             {
                 order.Add(i);
                 all.Signal();
-            }).Change(TimeSpan.FromMilliseconds(20 * i));
+            }).Change(TimeSpan.FromMilliseconds(200 * i));
         }
 
         Assert.True(await Task.Run(() => all.Wait(TimeSpan.FromSeconds(30))));
