@@ -78,7 +78,7 @@ internal sealed class FinishStep
                     await AwaitApprovalAsync(batch, held, waiting);
                     break;
                 case RunInterrupted interrupted:
-                    // Not sealed: the newer messages join, also those that the API has; the journal says which those are.
+                    // Not sealed: the newer messages join. All of these stay in it, also those that the API has; the journal says which those are.
                     var rest = JsonSerializer.Serialize(interrupted.Run.Journal, StoreJson.Journal);
                     var write = new ReleaseWrite(TimeSpan.Zero, rest, IsPosted: false, ReleaseHold.Interrupted, Told: ToldOnRelease.Of(interrupted));
                     await ReleaseAsync(batch, held, write, "interrupt");

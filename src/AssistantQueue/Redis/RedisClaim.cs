@@ -81,7 +81,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
             RedisScript.Join,
             lease.Partition,
             [
-                RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, has, settings.MaxBatchMessages,
+                RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, has, settings.MaxBatchMessages, settings.MaxBatchCharacters,
                 (long)settings.ReplyRetention.TotalMilliseconds,
             ],
             cancellationToken))!;

@@ -15,7 +15,7 @@ public sealed class RunJournal
     /// <summary>Gets or sets when the current attempt's run began, by the worker's clock; <see cref="AssistantQueueOptions.RunTimeout"/> counts from here, also after an adoption.</summary>
     public DateTimeOffset StartedAt { get; set; }
 
-    /// <summary>Gets or sets the instructions, sealed when the batch was first run.</summary>
+    /// <summary>Gets or sets the instructions, sealed when the batch was first run; messages that join the run add theirs.</summary>
     public string? Instructions { get; set; }
 
     /// <summary>Gets or sets the model or assistant, sealed when the batch was first run.</summary>

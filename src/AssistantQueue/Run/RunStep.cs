@@ -77,9 +77,19 @@ internal sealed class RunStep(
         var run = Prepare(batch, stored, settings, journal, live, held);
         Log.RunStarting(log, run.ThreadId, run.BatchId, run.Fence, run.Attempt, run.Messages.Count, batch.IsTakeover);
         held.Wants(batch.Wish);
-        // An owner that died while it interrupted the run left it for the next one to end.
-        var outcome = run.Journal.IsInterrupting ? null : await FollowAsync(run, held, journal, live, settings, journal.Interrupted);
-        outcome ??= await InterruptAsync(run, held, journal, live, settings);
+        RunOutcome? outcome;
+        if (mayInterrupt && (batch.Wish & RunWish.Interrupt) != 0 && run.Journal.Rounds.Count == 0)
+        {
+            // The message came between two attempts: nothing runs at the API that would have to be cancelled.
+            outcome = Interrupted(run);
+        }
+        else
+        {
+            // An owner that died while it interrupted the run left it for the next one to end.
+            outcome = run.Journal.IsInterrupting ? null : await FollowAsync(run, held, journal, live, settings, journal.Interrupted);
+            outcome ??= await InterruptAsync(run, held, journal, live, settings);
+        }
+
         await live.EndAsync();
         return outcome switch
         {
@@ -96,6 +106,11 @@ internal sealed class RunStep(
         {
             // Nothing went out yet, or a newer message interrupted it: newer messages may have joined since the last attempt.
             journal.Instructions = StoredBatch.Instructions(stored.Messages, settings.DefaultInstructions);
+        }
+        else if (HasUnsent(stored.Messages, journal))
+        {
+            // An earlier owner died or failed after they had joined, before they went out.
+            journal.Instructions = StoredBatch.Instructions(stored.Messages, journal.Instructions);
         }
 
         if (journal.StartedAt == default)
@@ -114,13 +129,20 @@ internal sealed class RunStep(
             Combine = settings.Combine,
             Conversation = new ConversationState(batch.Conversation),
             Journal = journal,
-            Tools = new RunTools(tools, caller, () => options().Tools, batch.Decisions, update => live.TellAsync(update), metrics, time, log),
-            Join = (_, cancellationToken) => JoinAsync(batch, held, cancellationToken),
+            Tools = new RunTools(tools, caller, () => options().Tools, batch.Decisions, update => live.TellAsync(update), metrics, time, log)
+            {
+                IsOvertaken = () => (held.Wish & RunWish.Interrupt) != 0,
+            },
+            Join = (run, cancellationToken) => JoinAsync(run, batch, held, cancellationToken),
         };
     }
 
+    /// <summary>Whether messages joined the batch that no post carries yet.</summary>
+    private static bool HasUnsent(IReadOnlyList<BatchMessage> messages, RunJournal journal) =>
+        messages[^1].Sequence > journal.PostedThrough && journal.Rounds.All(r => r.Through > 0 && r.Through < messages[^1].Sequence);
+
     /// <summary>Lets messages that ask for it join the run: the store seals them into the batch, then the run gets them.</summary>
-    private async Task<IReadOnlyList<BatchMessage>> JoinAsync(ClaimedBatch batch, HeldLease held, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<BatchMessage>> JoinAsync(BatchRun run, ClaimedBatch batch, HeldLease held, CancellationToken cancellationToken)
     {
         if ((held.Wish & RunWish.Join) == 0)
         {
@@ -138,6 +160,7 @@ internal sealed class RunStep(
         batch.Join(entries);
         if (joined.Count > 0)
         {
+            run.Journal.Instructions = StoredBatch.Instructions([.. run.Messages, .. joined], run.Journal.Instructions);
             Log.MessagesJoined(log, batch.Lease.ThreadId, batch.Lease.BatchId, joined.Count);
         }
 

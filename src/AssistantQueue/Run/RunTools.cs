@@ -24,6 +24,9 @@ internal sealed class RunTools(
 
     public IReadOnlyList<AIFunction> Functions => tools.All;
 
+    /// <summary>Gets whether a newer message wants to interrupt the run: then it waits for nobody's approval.</summary>
+    public Func<bool> IsOvertaken { get; init; } = static () => false;
+
     public async Task<IReadOnlyList<ToolCallOutput>> CallAsync(BatchRun run, JournalRound round, CancellationToken cancellationToken)
     {
         var settings = options();
@@ -83,6 +86,10 @@ internal sealed class RunTools(
             else if (decision is not null)
             {
                 Keep(call, new ToolCallOutput(call.CallId, call.Name, decision.Reason is { Length: > 0 } reason ? $"The call was rejected: {reason}" : "The call was rejected.", IsError: true));
+            }
+            else if (IsOvertaken())
+            {
+                Keep(call, new ToolCallOutput(call.CallId, call.Name, "The call was rejected: a newer message came before anybody approved it.", IsError: true));
             }
             else if (time.GetUtcNow() - call.AskedAt >= settings.ApprovalTimeout)
             {

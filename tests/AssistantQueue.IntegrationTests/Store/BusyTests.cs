@@ -63,6 +63,78 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Enqueue_BehindABatchThatRestsAndThatTheApiMayHave_IsRefusedOrWishes()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+        await RetryAsync(lease, posted: true);
+
+        Assert.Equal(EnqueueStatus.Busy, (await EnqueueAsync("c", Message("b") with { WhenBusy = BusyAction.Reject })).Status);
+        await EnqueueAsync("c", Message("c") with { WhenBusy = BusyAction.Interrupt });
+        await EnqueueAsync("c", Message("d") with { WhenBusy = BusyAction.Steer });
+
+        var next = await ClaimOneAsync("w2");
+        Assert.Equal((lease.BatchId, RunWish.Interrupt | RunWish.Join), (next.Lease.BatchId, next.Wish));
+        Assert.Equal(["a"], Texts(next));
+    }
+
+    [Fact]
+    public async Task Enqueue_InterruptWhileACallWaitsForApproval_MakesTheThreadDue()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+        await AwaitApprovalAsync(lease);
+        await EnqueueAsync("c", Message("b"));
+
+        var changes = await ChangesOfAsync(() => EnqueueAsync("c", Message("c") with { WhenBusy = BusyAction.Interrupt }));
+
+        Assert.Equal(["+due", "+request", "-held", "~counters", "~messages:c", "~thread:c"], changes);
+        Assert.Null((await Store.ReadHistoryAsync("c", Ct)).Approval);
+        var next = await ClaimOneAsync("w2");
+        Assert.Equal(RunWish.Interrupt, next.Wish);
+        Assert.Equal(["a"], Texts(next));
+    }
+
+    [Fact]
+    public async Task Release_ForAnApprovalThatANewerMessageOvertook_IsDueAtOnce()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+        await EnqueueAsync("c", Message("b") with { WhenBusy = BusyAction.Interrupt });
+
+        await AwaitApprovalAsync(lease);
+
+        Assert.Equal((["c"], []), (await Read.MembersAsync("due"), await Read.MembersAsync("held")));
+        Assert.Equal(RunWish.Interrupt, (await ClaimOneAsync("w2")).Wish);
+    }
+
+    [Theory]
+    [InlineData(2, 1_000)]
+    [InlineData(100, 2)]
+    public async Task Enqueue_InterruptThatDoesNotFitIntoTheBatch_WishesNothing(int messages, int characters)
+    {
+        (Options.MaxBatchMessages, Options.MaxBatchCharacters) = (messages, characters);
+        await Seed.RunningAsync("c", ["a", "b"]);
+
+        await EnqueueAsync("c", Message("c") with { WhenBusy = BusyAction.Interrupt }, Message("d") with { WhenBusy = BusyAction.Steer });
+
+        Assert.DoesNotContain("wish", (await Read.HashAsync("thread:c")).Keys);
+    }
+
+    [Fact]
+    public async Task Claim_AfterAnInterruption_LeavesNothingOfItsBatchOut()
+    {
+        var lease = await Seed.RunningAsync("c", ["a", "b"], newer: ["c"]);
+        await Store.WriteJournalAsync(lease, new JournalWrite("j1", true, []), Ct);
+        await Store.ReleaseAsync(lease, new ReleaseWrite(TimeSpan.Zero, "j2", false, ReleaseHold.Interrupted), Ct);
+        Options.MaxBatchMessages = 1;
+
+        var next = await ClaimOneAsync("w2");
+
+        Assert.Equal(["a", "b"], Texts(next));
+        // Also when its owner dies before it has done anything.
+        await PassAsync("leases");
+        Assert.Equal(["a", "b"], Texts(await ClaimOneAsync("w3")));
+    }
+
+    [Fact]
     public async Task Claim_AfterAnOwnerThatDied_BringsItsWish()
     {
         await Seed.RunningAsync("c", ["a"], leaseIn: -1);
@@ -158,6 +230,18 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
         Assert.Single((await Store.JoinAsync(lease, 1, Ct))!);
     }
 
+    [Theory]
+    [InlineData("{\"busy\":\"steer\",\"v\":1,\"id\":\"x\"}")]
+    [InlineData("{\"busy\":\"steer\",\"id\":\"x")]
+    [InlineData("{\"busy\":\"steer\",\"id\":\"x\",\"text\":\"of the many characters that are more than the batch takes\"}")]
+    public async Task Join_NewerBrokenOrTooLong_WaitsForABatchOfItsOwn(string body)
+    {
+        Options.MaxBatchCharacters = 60;
+        var lease = await Seed.RunningAsync("c", ["a"], newer: [Steering, body, Steering]);
+
+        Assert.Equal([Steering], (await Store.JoinAsync(lease, 1, Ct))!.Select(e => e.Body));
+    }
+
     [Fact]
     public async Task Join_FenceOfAnEarlierOwner_ChangesNothing()
     {
@@ -165,6 +249,9 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
 
         Assert.Empty(await ChangesOfAsync(async () => Assert.Null(await Store.JoinAsync(lease with { Fence = 6 }, 1, Ct))));
     }
+
+    private async Task AwaitApprovalAsync(Lease lease) => Assert.Equal(
+        FinishAnswer.Applied, await Store.ReleaseAsync(lease, new ReleaseWrite(60 * Second, "j", true, ReleaseHold.Approval), Ct));
 
     [Fact]
     public async Task Typing_WaitingThread_IsHeldBackFromNowOn()

@@ -205,9 +205,9 @@ public class ToolTests
             "find"));
         rig.Client.Answer = (request, _) => Task.FromResult(request.Lines.Count == 1 ? TestChatClient.Ask(("a", "find", "{}")) : TestChatClient.Say("Both answered."));
         await rig.StartWorkerAsync();
-        await rig.Rig.AddAsync("c1", "one");
+        await rig.Rig.AddAsync("c1", "one", instructions: "Be brief.");
         await called.Task.WaitAsync(TestTimes.Patience);
-        await rig.Rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "c1", Text = "and two", MessageId = "id-two", WhenBusy = BusyAction.Steer });
+        await rig.Rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "c1", Text = "and two", MessageId = "id-two", WhenBusy = BusyAction.Steer, Instructions = "Be kind." });
         await rig.Rig.WishedAsync("c1");
         goOn.SetResult();
 
@@ -216,6 +216,7 @@ public class ToolTests
 
         Assert.Equal(["id-one", "id-two"], reply.MessageIds);
         Assert.Equal(["user: one", "assistant: call a find {}", "tool: a = found", "user: and two"], rig.Client.Requests.ElementAt(1).Lines);
+        Assert.Equal(["Be brief.", "Be brief.\n\nBe kind.", null], rig.Client.Requests.Select(r => r.Instructions));
         Assert.Equal([.. rig.Client.Requests.ElementAt(1).Lines, "assistant: Both answered.", "user: three"], rig.Client.Requests.ElementAt(2).Lines);
     }
 

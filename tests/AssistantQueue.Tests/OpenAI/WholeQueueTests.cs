@@ -99,9 +99,9 @@ public sealed class WholeQueueTests(SharedRedis shared) : BackendTest, IClassFix
         using var host = await StartAsync(api, stream, tools);
         var queue = host.Services.GetRequiredService<IAssistantMessageQueue>();
 
-        var first = await queue.AddMessageToThreadAsync("t", "/tool look {}", cancellationToken: Ct);
+        var first = await queue.AddMessageToThreadAsync("t", "/tool look {}", "Be brief.", Ct);
         await working.WaitAsync(Ct);
-        var second = await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "and this", WhenBusy = BusyAction.Steer }, Ct);
+        var second = await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "and this", WhenBusy = BusyAction.Steer, Instructions = "Be kind." }, Ct);
         await _wished.Task.WaitAsync(Ct);
         enough.Release();
         var replies = new[] { await queue.WaitForReplyAsync(first, Ct), await queue.WaitForReplyAsync(second, Ct) };
@@ -110,6 +110,7 @@ public sealed class WholeQueueTests(SharedRedis shared) : BackendTest, IClassFix
         Assert.Contains("and this", replies[1].Text);
         Assert.Equal(api == OpenAIApi.Responses, replies[0].BatchId == replies[1].BatchId);
         Assert.Equal(["/tool look {}", "and this"], Ledger.TextsOf(Ledger.Runs[0].ThreadKey));
+        Assert.Equal(["Be brief.", api == OpenAIApi.Responses ? "Be brief.\n\nBe kind." : "Be kind."], Ledger.Runs.Select(r => r.Instructions));
         Assert.Equal(1, tools.TimesCalled("look"));
         await host.StopAsync(Ct);
     }

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using AssistantQueue.Store;
+using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.Tests.Worker;
 
@@ -13,7 +14,7 @@ public class BusyTests
         var (first, second) = (new TaskCompletionSource(), new List<IReadOnlyList<string>>());
         rig.Backend.Answer = async (run, token) =>
         {
-            second.Add([.. run.UnpostedInputs.Select(i => ((Microsoft.Extensions.AI.TextContent)i.Contents[0]).Text)]);
+            second.Add([.. run.UnpostedInputs.Select(i => ((TextContent)i.Contents[0]).Text)]);
             if (second.Count > 1)
             {
                 return TestBackend.TextOf(run);
@@ -212,6 +213,116 @@ public class BusyTests
     }
 
     [Fact]
+    public async Task Interrupt_WhileACallWaitsForApproval_RejectsItAndBothAreAnsweredTogether()
+    {
+        await using var rig = await RigAsync(start: false);
+        rig.Tools.Add(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(() => "paid", "pay")));
+        var told = new List<string>();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count > 1)
+            {
+                return TestBackend.TextOf(run);
+            }
+
+            if (run.Journal.Rounds.Count == 0)
+            {
+                run.Journal.Rounds.Add(new JournalRound { RunId = "asked", Calls = [new JournalToolCall { CallId = "c1", Name = "pay" }] });
+            }
+
+            told.AddRange((await run.Tools.CallAsync(run, run.Journal.Rounds[0], token)).Select(o => o.Output));
+            await rig.PostAsync(run, token);
+            await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            return "never";
+        };
+        await rig.StartWorkerAsync();
+        await using var watch = new Updates(rig.Queue(), "t", "0");
+        await rig.AddAsync("t", "one");
+        await watch.NextAsync<ApprovalRequested>();
+
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+
+        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal(["The call was rejected: a newer message came before anybody approved it."], told);
+    }
+
+    [Fact]
+    public async Task Interrupt_BetweenTwoOwners_IsDoneByTheNext()
+    {
+        await using var rig = await RigAsync(start: false);
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count == 1)
+            {
+                await rig.PostAsync(run, token);
+                await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            }
+
+            return TestBackend.TextOf(run);
+        };
+        var cancelled = new List<string?>();
+        rig.Backend.Cancel = (run, _) =>
+        {
+            cancelled.Add(run.Journal.LastRound!.RunId);
+            return Task.CompletedTask;
+        };
+        var first = await rig.StartWorkerAsync();
+        await rig.AddAsync("t", "one");
+        await rig.PostedAsync();
+        await first.StopAsync(CancellationToken.None);
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+        await rig.StartWorkerAsync();
+
+        var reply = await rig.Handler.NextReplyAsync();
+        Assert.Equal(("one|two", 1), (reply.Text, reply.Attempt));
+        Assert.Equal(["run_1"], cancelled);
+    }
+
+    [Fact]
+    public async Task Interrupt_BetweenTwoAttempts_TheNextAnswersBoth()
+    {
+        await using var rig = await RigAsync(start: false);
+        rig.Options.Backoff = new BackoffOptions { Delay = TimeSpan.FromHours(1), MaxDelay = TimeSpan.FromHours(1), UseJitter = false };
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count > 1)
+            {
+                return TestBackend.TextOf(run);
+            }
+
+            await rig.PostAsync(run, token);
+            throw new AssistantBackendException(BackendErrorKind.Transient, "It failed.");
+        };
+        var first = await rig.StartWorkerAsync();
+        await using var watch = new Updates(rig.Queue(), "t", "0");
+        await rig.AddAsync("t", "one");
+        await watch.NextAsync<BatchRetrying>();
+        await first.StopAsync(CancellationToken.None);
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+        await rig.EndPausesAsync();
+        await rig.StartWorkerAsync();
+
+        var reply = await rig.Handler.NextReplyAsync();
+        Assert.Equal(("one|two", 2), (reply.Text, reply.Attempt));
+        // Nothing was begun only to be cancelled.
+        Assert.Equal(["one", "one|two"], rig.Backend.Runs.Select(r => r.Text));
+    }
+
+    [Fact]
+    public async Task Reject_WhileACallWaitsForApproval_StoresNothing()
+    {
+        await using var rig = await RigAsync(start: false);
+        rig.Tools.Add(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(() => "paid", "pay")));
+        rig.Backend.Answer = ToolRounds.Of([("c1", "pay", "{}")]);
+        await rig.StartWorkerAsync();
+        await using var watch = new Updates(rig.Queue(), "t", "0");
+        await rig.AddAsync("t", "one");
+        await watch.NextAsync<ApprovalRequested>();
+
+        await Assert.ThrowsAsync<ThreadBusyException>(() => rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Reject }));
+    }
+
+    [Fact]
     public async Task Reject_WhileARunIsUnderWay_StoresNothing()
     {
         await using var rig = await RigAsync();
@@ -240,23 +351,26 @@ public class BusyTests
     {
         await using var rig = await RigAsync();
         var (asked, go) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var instructions = new List<string?>();
         rig.Backend.Answer = async (run, token) =>
         {
+            instructions.Add(run.Journal.Instructions);
             if (run.Messages.Count == 1 && asked.TrySetResult())
             {
                 await go.Task.WaitAsync(token);
                 Assert.True(await run.JoinWaitingAsync(token));
+                instructions.Add(run.Journal.Instructions);
                 Assert.False(await run.JoinWaitingAsync(token));
             }
 
             return TestBackend.TextOf(run);
         };
         var queue = rig.Queue();
-        await rig.AddAsync("t", "one");
+        await rig.AddAsync("t", "one", instructions: "Be brief.");
         await asked.Task.WaitAsync(TestTimes.Patience);
         await queue.EnqueueAsync(
         [
-            new() { ThreadId = "t", Text = "two", MessageId = "m2", WhenBusy = BusyAction.Steer },
+            new() { ThreadId = "t", Text = "two", MessageId = "m2", WhenBusy = BusyAction.Steer, Instructions = "Be kind." },
             new() { ThreadId = "t", Text = "three", MessageId = "m3", WhenBusy = BusyAction.Steer },
             new() { ThreadId = "t", Text = "four", MessageId = "m4" },
             new() { ThreadId = "t", Text = "five", MessageId = "m5", WhenBusy = BusyAction.Steer },
@@ -268,6 +382,7 @@ public class BusyTests
         Assert.Equal("one|two|three", reply.Text);
         Assert.Equal(["id-one", "m2", "m3"], reply.MessageIds);
         Assert.Equal("four|five", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal(["Be brief.", "Be brief.\n\nBe kind.", null], instructions);
         Assert.Equal(0, (await rig.Store.GetStatusAsync(default)).ActiveCount);
     }
 
@@ -307,10 +422,16 @@ public class BusyTests
     {
         await using var rig = await RigAsync(start: false);
         var (asked, go, joined) = (new TaskCompletionSource(), new TaskCompletionSource(), new TaskCompletionSource());
+        string? instructions = null;
+        rig.Options.DefaultInstructions = "Be brief.";
         rig.Backend.Answer = async (run, token) =>
         {
+            instructions = run.Journal.Instructions;
             if (asked.TrySetResult())
             {
+                run.Journal.Rounds.Add(new JournalRound { RunId = "r1", Through = run.Messages[^1].Sequence });
+                run.Journal.PostedThrough = run.Messages[^1].Sequence;
+                await run.SaveAsync(token);
                 await go.Task.WaitAsync(token);
                 await run.JoinWaitingAsync(token);
                 joined.SetResult();
@@ -322,7 +443,7 @@ public class BusyTests
         var first = await rig.StartWorkerAsync(shutdown: TimeSpan.Zero);
         await rig.AddAsync("t", "one");
         await asked.Task.WaitAsync(TestTimes.Patience);
-        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Steer });
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Steer, Instructions = "Be kind." });
         await rig.WishedAsync("t");
         go.SetResult();
         await joined.Task.WaitAsync(TestTimes.Patience);
@@ -331,6 +452,7 @@ public class BusyTests
         await rig.StartWorkerAsync();
 
         Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal("Be kind.", instructions);
     }
 
     [Fact]

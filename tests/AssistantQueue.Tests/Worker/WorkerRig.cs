@@ -109,10 +109,15 @@ internal class WorkerRig : IAsyncDisposable
         await Store.ClaimAsync(new ClaimRequest(0, "dead-" + Guid.NewGuid().ToString("N"), Guid.NewGuid().ToString("N"), 1, 1, suspects), CancellationToken.None);
 
     /// <summary>Ends every lease and every worker's record, as time would; Redis' clock can't be moved.</summary>
-    public async Task EndLeasesAsync()
+    public Task EndLeasesAsync() => EndAsync("leases", "workers");
+
+    /// <summary>Ends every pause, as time would.</summary>
+    public Task EndPausesAsync() => EndAsync("due");
+
+    private async Task EndAsync(params string[] sets)
     {
         await using var connection = await ConnectionMultiplexer.ConnectAsync(_redis);
-        foreach (var key in new[] { "leases", "workers" }.Select(set => $"{{{Options.QueuePrefix}:0}}:{set}"))
+        foreach (var key in sets.Select(set => $"{{{Options.QueuePrefix}:0}}:{set}"))
         {
             foreach (var member in await connection.GetDatabase().SortedSetRangeByRankAsync(key))
             {

@@ -14,16 +14,20 @@ ARGV[9]  most pending messages of a thread
 ARGV[10] how long message ids are remembered, ms
 ARGV[11] number of units, then for each unit: thread, number of messages, and for each message:
          id, '1' if the id is to be recognised again, own delay in ms or '', '1' to flush,
-         what it does to a run under way: 'C' waits | 'I' interrupts | 'R' is refused | 'S' joins, characters, JSON
+         what it does to a run under way: 'C' waits | 'I' interrupts | 'R' is refused | 'S' joins, characters, JSON.
+         A run is under way from its claim until its batch is answered or given up; while it rests between two owners (for an
+         approval, an attempt, another worker) once the API has messages of the batch, or may have
 Returns  a line a unit: 'S' and a word sequence:due:duplicate a message (due 0 behind a run) | 'F' thread full | 'C' corrupt
          | 'B' refused, a run is under way
-Writes   p:request:<id>, p:messages:<thread>, p:message-id:<length>:<thread>:<id>, p:due, p:thread:<thread>, p:counters
+Writes   p:request:<id>, p:messages:<thread>, p:message-id:<length>:<thread>:<id>, p:due, p:thread:<thread>, p:counters; for a batch that
+         waits for an approval and is to be interrupted also p:due or p:suspects, and p:held
 Tells    the worker of a run that is to be interrupted or joined; watchers, with the messages' ids a line each
 ]]
 --@include partition
 --@include entry
 --@include message-id
 --@include wake
+--@include rearm
 --@include announce
 local due, request = KEYS[1], p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
@@ -54,6 +58,8 @@ local function read(id)
   if not first or not thread.last then return { corrupt = true } end
   thread.base, thread.oldest = first_sum - first_characters, math.floor(first / 1000)
   thread.last = math.max(thread.last, high_water)
+  -- What isn't a hash any more is moved aside by the next claim.
+  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'batch', 'posted')
   if redis.call('ZSCORE', p .. ':leases', id) then
     thread.running = true
   else
@@ -61,16 +67,24 @@ local function read(id)
     -- A thread with something to remember about a batch is in a retry's pause: its due time stays.
     thread.pausing = redis.call('ZSCORE', p .. ':held', id) or (thread.due and redis.call('EXISTS', p .. ':thread:' .. id) == 1)
   end
+  thread.busy = thread.running or not h.err and h[1] and h[2] == '1'
   return thread
 end
 
--- What newer messages want of the run is kept with it, for the next renewal; telling its worker is only faster.
+-- What newer messages want of the run is kept with it, for the next renewal or owner; telling its worker is only faster.
 local function wish(id, letter)
   local key = p .. ':thread:' .. id
-  local h = redis.call('HMGET', key, 'owner', 'fence', 'wish')
-  if not h[1] then return end
+  local h = redis.pcall('HMGET', key, 'owner', 'fence', 'wish', 'approval')
+  if h.err then return end
   if not string.find(h[3] or '', letter, 1, true) then redis.call('HSET', key, 'wish', (h[3] or '') .. letter) end
-  redis.call('PUBLISH', p .. ':signals:' .. h[1], h[2] .. ' ' .. letter .. ' ' .. id)
+  if h[1] then
+    redis.call('PUBLISH', p .. ':signals:' .. h[1], h[2] .. ' ' .. letter .. ' ' .. id)
+  elseif h[4] and letter == 'I' then
+    -- Nobody waits for an approval any more that a newer message has overtaken.
+    rearm(id, now)
+    redis.call('ZREM', p .. ':held', id)
+    redis.call('HDEL', key, 'approval')
+  end
 end
 
 local function move(thread, own_delay, flush)
@@ -107,7 +121,7 @@ for u = 1, tonumber(ARGV[11]) do
       else
         local message = { key = key, at = a, place = i, again = {} }
         fresh[#fresh + 1] = message
-        refused = refused or thread.running and ARGV[a + 4] == 'R'
+        refused = refused or thread.busy and ARGV[a + 4] == 'R'
         if key then seen[key] = message end
       end
     end
@@ -129,7 +143,9 @@ for u = 1, tonumber(ARGV[11]) do
       unit.first = unit.first or thread.last
       unit.ids[#unit.ids + 1] = ARGV[a]
       unit.entries[#unit.entries + 1] = table.concat({ text(thread.last), text(thread.sum), ARGV[a + 5], ARGV[a + 6] }, ' ')
-      if thread.running and ARGV[a + 4] ~= 'C' then unit.wishes = unit.wishes or {} unit.wishes[ARGV[a + 4]] = true end
+      -- What doesn't fit into the batch any more would gain nothing by its end, and can't join it: it waits.
+      local fits = thread.length <= max_messages and thread.sum - thread.base <= max_characters
+      if thread.busy and fits and ARGV[a + 4] ~= 'C' then unit.wishes = unit.wishes or {} unit.wishes[ARGV[a + 4]] = true end
       move(thread, tonumber(ARGV[a + 2]), ARGV[a + 3] == '1')
       message.sequence = thread.last
     end

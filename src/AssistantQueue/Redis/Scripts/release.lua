@@ -13,7 +13,8 @@ ARGV[8]  how long nobody may claim it, ms
 ARGV[9]  journal, or '' to leave the stored one
 ARGV[10] '1' if the API has messages of the batch, or may have: its range then stays sealed
 ARGV[11] '1' to hold the thread back: written by a newer version; 'a': tool calls wait for approval;
-         'i' not to hold it: a newer message interrupted the run, so its range is sealed anew together with the newer ones
+         or a newer message wants to interrupt it: then it is due at once;
+         'i' not to hold it: a newer message interrupted the run, so its range is sealed anew together with the newer ones, never shorter
 ARGV[12] with 'a': how many decisions the worker knows; with more in the store the thread is due at once
 ARGV[13] with 'a' and 'i': how long watchers can come back to it once it may be claimed again, ms
 ARGV[14] with 'a': the calls that wait as JSON, with 'i': where the run's text that is told begins, a blank and the text; else ''
@@ -41,10 +42,10 @@ if mine ~= 1 then return text(mine) end
 
 --@include freeing
 local key = p .. ':thread:' .. thread
-local sealed = redis.call('HMGET', key, 'first', 'last', 'count', 'decisions')
+local sealed = redis.call('HMGET', key, 'first', 'last', 'count', 'decisions', 'wish')
 local count = tonumber(sealed[3])
 if ARGV[9] ~= '' then redis.call('HSET', key, 'journal', ARGV[9]) end
-redis.call('HSET', key, 'posted', ARGV[10], 'resumed', '1')
+redis.call('HSET', key, 'posted', ARGV[11] == 'i' and 'i' or ARGV[10], 'resumed', '1')
 local from = now + tonumber(ARGV[8])
 local function tell(kind, stamp)
   local line = update(stamp, kind, ARGV[7], tonumber(sealed[1]), tonumber(sealed[2]), 0, '-', ARGV[14])
@@ -56,7 +57,8 @@ if ARGV[11] == 'i' then
   tell('I', stamp_of(thread, ARGV[6], tonumber(sealed[2])))
 end
 local _, decided = string.gsub(sealed[4] or '', '[^\n]+', '')
-local approval = ARGV[11] == 'a' and decided <= tonumber(ARGV[12])
+local overtaken = string.find(sealed[5] or '', 'I', 1, true)
+local approval = ARGV[11] == 'a' and decided <= tonumber(ARGV[12]) and not overtaken
 if ARGV[11] == '1' or approval then
   redis.call('HDEL', key, 'owner', 'token', 'adoptable')
   redis.call('ZADD', p .. ':held', text(from), thread)
