@@ -99,6 +99,43 @@ public sealed class GroupCommitTests
     }
 
     [Fact]
+    public async Task Add_FirstCallersContextIsBlocked_TheOthersAreAnswered()
+    {
+        var group = new Group(10, 100, async entries =>
+        {
+            await Task.Yield();
+            return [.. entries.Select(e => e.Item.ToUpperInvariant())];
+        });
+        var before = SynchronizationContext.Current;
+        try
+        {
+            SynchronizationContext.SetSynchronizationContext(new BlockedContext());
+            _ = group.AddAsync("a", 1, default);
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(before);
+        }
+
+        Assert.Equal("B", await group.AddAsync("b", 1, default).WaitAsync(Patience));
+    }
+
+    [Fact]
+    public async Task Add_FirstCallersSchedulerIsBlocked_TheOthersAreAnswered()
+    {
+        var group = new Group(10, 100, async entries =>
+        {
+            await Task.Yield();
+            return [.. entries.Select(e => e.Item.ToUpperInvariant())];
+        });
+        var blocked = new OnceScheduler();
+        var first = Task.Factory.StartNew(() => group.AddAsync("a", 1, default), CancellationToken.None, TaskCreationOptions.None, blocked);
+        await first.WaitAsync(Patience);
+
+        Assert.Equal("B", await group.AddAsync("b", 1, default).WaitAsync(Patience));
+    }
+
+    [Fact]
     public async Task Add_CallThrowsBeforeItsFirstAwait_FailsItsItemAndTheNextIsSent()
     {
         var group = new Group(10, 100, entries => entries[0].Item == "a" ? throw new InvalidOperationException() : Task.FromResult<IReadOnlyList<string>>(["ok"]));
@@ -323,5 +360,32 @@ public sealed class GroupCommitTests
             patience.Token.ThrowIfCancellationRequested();
             await Task.Yield();
         }
+    }
+
+    /// <summary>Takes what is posted and never runs it.</summary>
+    private sealed class BlockedContext : SynchronizationContext
+    {
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+        }
+    }
+
+    /// <summary>Runs its first task and none after that.</summary>
+    private sealed class OnceScheduler : TaskScheduler
+    {
+        private bool _isBlocked;
+
+        protected override IEnumerable<Task> GetScheduledTasks() => [];
+
+        protected override void QueueTask(Task task)
+        {
+            if (!_isBlocked)
+            {
+                _isBlocked = true;
+                ThreadPool.QueueUserWorkItem(_ => TryExecuteTask(task));
+            }
+        }
+
+        protected override bool TryExecuteTaskInline(Task task, bool taskWasPreviouslyQueued) => false;
     }
 }
