@@ -15,6 +15,7 @@ internal sealed class ClaimLoop : IDisposable
     private readonly RunSlots _slots;
     private readonly Func<AssistantQueueOptions> _options;
     private readonly LookTimer _look;
+    private readonly DueTimer.Entry _expected;
     private readonly ILogger _log;
     private readonly ResiliencePipeline _untilAnswered;
     private readonly Action<ClaimedBatch, SlotGrant> _run;
@@ -54,6 +55,7 @@ internal sealed class ClaimLoop : IDisposable
         _slots = slots;
         _options = options;
         _look = new LookTimer(timer, time);
+        _expected = timer.Add(() => _look.Wake());
         _log = log;
         _run = run;
         _deliveryDue = deliveryDue;
@@ -64,6 +66,13 @@ internal sealed class ClaimLoop : IDisposable
 
     /// <summary>Asks for a look after a time, or sooner.</summary>
     public void Wake(TimeSpan due = default) => _look.Wake(due);
+
+    /// <summary>Says when something will be due as far as the last renewal knows, unless the next one says otherwise; null: nothing is.</summary>
+    /// <remarks>
+    /// A claim tells other workers nothing of its leases. While their owner lives, each renewal moves this time before it comes, and it costs nothing;
+    /// when the owner died it comes, whatever the safety look's interval is.
+    /// </remarks>
+    public void Expect(TimeSpan? due) => _expected.Change(due + NextLook.BehindTimekeeper);
 
     /// <summary>Runs rounds until told to stop; a claim that is under way then is awaited, so that what it gave is not left to the end of its lease.</summary>
     public Task RunAsync(CancellationToken stopping) => _look.RunAsync(() => RoundAsync(stopping), OnFailed, stopping);
@@ -113,7 +122,11 @@ internal sealed class ClaimLoop : IDisposable
         return NextLook.After(outcome, SafetyLook());
     }
 
-    public void Dispose() => _look.Dispose();
+    public void Dispose()
+    {
+        _expected.Dispose();
+        _look.Dispose();
+    }
 
     private async Task<ClaimOutcome> LookAsync(SlotGrant grant, CancellationToken stopping)
     {

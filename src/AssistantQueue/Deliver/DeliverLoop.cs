@@ -8,11 +8,15 @@ namespace AssistantQueue.Deliver;
 /// <summary>Claims open deliveries of one partition and hands each to the deliver step: when told by a completion or a look, and now and then to be safe.</summary>
 internal sealed class DeliverLoop : IDisposable
 {
+    // Who opened or postponed a delivery looks itself, in time.
+    private static readonly TimeSpan BehindOthers = TimeSpan.FromMilliseconds(250);
+
     private readonly int _partition;
     private readonly string _workerId;
     private readonly IQueueStore _store;
     private readonly DeliverSlots _slots;
     private readonly LookTimer _look;
+    private readonly DueTimer.Entry _expected;
     private readonly Action<OpenDelivery> _deliver;
     private readonly ILogger _log;
     private readonly Every _errors;
@@ -40,6 +44,7 @@ internal sealed class DeliverLoop : IDisposable
         _store = store;
         _slots = slots;
         _look = new LookTimer(timer, time);
+        _expected = timer.Add(() => _look.Wake());
         _deliver = deliver;
         _log = log;
         _errors = new Every(TimeSpan.FromMinutes(1), time);
@@ -47,6 +52,9 @@ internal sealed class DeliverLoop : IDisposable
 
     /// <summary>Asks for a look after a time, or sooner.</summary>
     public void Wake(TimeSpan due = default) => _look.Wake(due);
+
+    /// <summary>Says when a delivery will be due, or another worker's lease of one ends, as far as the last renewal knows, unless the next one says otherwise.</summary>
+    public void Expect(TimeSpan? due) => _expected.Change(due + BehindOthers);
 
     /// <summary>Runs rounds until told to stop.</summary>
     public Task RunAsync(CancellationToken stopping) => _look.RunAsync(RoundAsync, OnFailed, stopping);
@@ -98,7 +106,11 @@ internal sealed class DeliverLoop : IDisposable
         }
     }
 
-    public void Dispose() => _look.Dispose();
+    public void Dispose()
+    {
+        _expected.Dispose();
+        _look.Dispose();
+    }
 
     // What a lost answer claimed is open again at the end of its lease.
     private void OnFailed(Exception e)

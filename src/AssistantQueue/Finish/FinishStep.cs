@@ -129,7 +129,8 @@ internal sealed class FinishStep
             replied.Run.Conversation.Changes,
             _next.HasHandlers,
             Keep: !_options().RemoveOnComplete,
-            [.. replied.Run.Messages.Select(m => m.Sequence)]);
+            [.. replied.Run.Messages.Select(m => m.Sequence)],
+            batch.LastSequence);
         switch (await WriteAsync(held, (lease, token) => _store.CompleteAsync(lease, write, token)))
         {
             case FinishAnswer.Applied:
@@ -218,7 +219,7 @@ internal sealed class FinishStep
     private async Task RetryAsync(ClaimedBatch batch, HeldLease held, Exception error, TimeSpan delay, NextJournal journal)
     {
         var attempt = _failures.Attempt(batch, error, delay);
-        var write = new RetryWrite(delay, JsonSerializer.Serialize(attempt, StoreJson.Attempt), journal.Json, journal.IsPosted);
+        var write = new RetryWrite(delay, JsonSerializer.Serialize(attempt, StoreJson.Attempt), journal.Json, journal.IsPosted, batch.LastSequence);
         switch (await WriteAsync(held, (lease, token) => _store.RetryAsync(lease, write, token)))
         {
             case FinishAnswer.Applied:
@@ -254,7 +255,8 @@ internal sealed class FinishStep
             conversation,
             _next.HasHandlers,
             through == batch.LastSequence ? null : through,
-            journal?.Json);
+            journal?.Json,
+            batch.LastSequence);
         switch (await WriteAsync(held, (lease, token) => _store.FailAsync(lease, write, token)))
         {
             case FinishAnswer.Applied:
@@ -275,6 +277,7 @@ internal sealed class FinishStep
 
     private async Task ReleaseAsync(ClaimedBatch batch, HeldLease held, ReleaseWrite write, string reason)
     {
+        write = write with { BatchLast = batch.LastSequence };
         switch (await WriteAsync(held, (lease, token) => _store.ReleaseAsync(lease, write, token)))
         {
             case FinishAnswer.Applied:

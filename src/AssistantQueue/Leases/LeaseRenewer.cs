@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.Leases;
 
-/// <summary>Renews all leases that this worker holds in one partition, and its own record, on a thread of its own: a blocked thread pool must not lose them.</summary>
+/// <summary>Renews all leases that this worker holds in one partition, and its own record, on a thread of its own: a blocked thread pool must not lose them. Passes on what the store says is due next.</summary>
 /// <remarks>Answers: renewed; lost (ended at once); unknown (asked again soon); unknown for too long (ended by this process' own clock, see <see cref="HeldLease.UsableFor"/>).</remarks>
 internal sealed class LeaseRenewer : IDisposable
 {
@@ -16,6 +16,7 @@ internal sealed class LeaseRenewer : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly QueueMetrics _metrics;
+    private readonly Action<int, RenewOutcome> _answered;
     private readonly DueTimer.Entry _cutOff;
     private readonly Every _errors;
     private readonly object _sync = new();
@@ -23,6 +24,15 @@ internal sealed class LeaseRenewer : IDisposable
     private Thread? _thread;
     private bool _stopped;
 
+    /// <param name="partition">The partition.</param>
+    /// <param name="workerId">The worker.</param>
+    /// <param name="store">The store.</param>
+    /// <param name="options">The settings as they are now.</param>
+    /// <param name="timer">Ends what can't be proved any more.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="metrics">The queue's numbers.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="answered">Told each answer of the store; must return soon.</param>
     public LeaseRenewer(
         int partition,
         string workerId,
@@ -31,7 +41,8 @@ internal sealed class LeaseRenewer : IDisposable
         DueTimer timer,
         TimeProvider time,
         QueueMetrics metrics,
-        ILogger log)
+        ILogger log,
+        Action<int, RenewOutcome> answered)
     {
         _partition = partition;
         _workerId = workerId;
@@ -40,6 +51,7 @@ internal sealed class LeaseRenewer : IDisposable
         _time = time;
         _metrics = metrics;
         _log = log;
+        _answered = answered;
         _errors = new Every(TimeSpan.FromMinutes(1), time);
         _cutOff = timer.Add(EndUnproven);
     }
@@ -96,7 +108,8 @@ internal sealed class LeaseRenewer : IDisposable
         }
 
         var sentAt = _time.GetTimestamp();
-        var answers = Ask(held);
+        var outcome = Ask(held);
+        var answers = outcome?.Answers;
         for (var i = 0; i < held.Length; i++)
         {
             switch (answers is null ? RenewAnswer.Unknown : answers[i].Answer)
@@ -114,7 +127,13 @@ internal sealed class LeaseRenewer : IDisposable
         ScheduleCutOff();
         var third = _options().LockDuration / 3;
         var soon = TimeSpan.FromMilliseconds(Math.Clamp(third.TotalMilliseconds / 5, 50, 1000));
-        return answers is null || answers.Any(a => a.Answer == RenewAnswer.Unknown) ? soon : third;
+        if (outcome is not { IsAnswered: true })
+        {
+            return soon;
+        }
+
+        _answered(_partition, outcome);
+        return third;
     }
 
     public void Dispose()
@@ -128,13 +147,13 @@ internal sealed class LeaseRenewer : IDisposable
         _cutOff.Dispose();
     }
 
-    private IReadOnlyList<Renewal>? Ask(HeldLease[] held)
+    private RenewOutcome? Ask(HeldLease[] held)
     {
         try
         {
-            var answers = _store.Renew(_partition, _workerId, [.. held.Select(lease => lease.Current)]);
+            var outcome = _store.Renew(_partition, _workerId, [.. held.Select(lease => lease.Current)]);
             _errors.Reset();
-            return answers;
+            return outcome;
         }
         catch (Exception e)
         {

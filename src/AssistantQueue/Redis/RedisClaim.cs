@@ -39,17 +39,18 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         }
 
         _aheads[request.Partition] = TimeSpan.FromMilliseconds((long)result[0]) - time.GetElapsedTime(0);
-        var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, sentAt, cancellationToken)));
+        var unreadable = new ConcurrentBag<string>();
+        var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, sentAt, unreadable, cancellationToken)));
         return new ClaimOutcome(
             [.. batches.OfType<ClaimedBatch>()],
             After(result[1]),
             After(result[2]),
             (string?)result[3] == "1",
             (int)result[4],
-            (string[])result[5]!);
+            [.. (string[])result[5]!, .. unreadable]);
     }
 
-    public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+    public RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
     {
         var arguments = new List<RedisValue>(4 + (3 * leases.Count))
         {
@@ -64,34 +65,36 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
 
         try
         {
-            var answers = (string[])caller.Call(RedisScript.Renew, partition, [.. arguments])!;
-            return [.. answers.Select(a => a[0] == '1' ? new Renewal(RenewAnswer.Renewed, Wish(a)) : RenewAnswer.Lost)];
+            var result = (RedisResult[])caller.Call(RedisScript.Renew, partition, [.. arguments])!;
+            var answers = result.Skip(2).Select(a => (string)a!).Select(a => a[0] == '1' ? new Renewal(RenewAnswer.Renewed, Wish(a)) : RenewAnswer.Lost);
+            return new RenewOutcome(true, [.. answers], After(result[0]), After(result[1]));
         }
         catch (StoreUnavailableException)
         {
             // The owner counts on: it stops by its own clock when this lasts too long.
-            return [.. leases.Select(_ => (Renewal)RenewAnswer.Unknown)];
+            return new RenewOutcome(false, [.. leases.Select(_ => (Renewal)RenewAnswer.Unknown)]);
         }
-    }
-
-    public async Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken)
-    {
-        var settings = options();
-        var lines = (RedisValue[])(await caller.CallAsync(
-            RedisScript.Join,
-            lease.Partition,
-            [
-                RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, has, settings.MaxBatchMessages, settings.MaxBatchCharacters,
-                (long)settings.ReplyRetention.TotalMilliseconds,
-            ],
-            cancellationToken))!;
-        return (string?)lines[0] == "1" ? [.. lines.Skip(1).Select(RedisEntry.Parse)] : null;
     }
 
     public Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken) =>
         caller.CallAsync(RedisScript.Leave, partition, [RedisValue.EmptyString, workerId, isGone ? "1" : "0"], cancellationToken);
 
     // Null when the messages are not those that were sealed: the lease is somebody else's already.
+    private async Task<ClaimedBatch?> ReadBatchAsync(
+        ClaimRequest request, RedisResult[] batch, long sentAt, ConcurrentBag<string> unreadable, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ReadBatchAsync(request, batch, sentAt, cancellationToken);
+        }
+        catch (Exception e) when (e is FormatException or OverflowException or InvalidCastException or ArgumentException or IndexOutOfRangeException)
+        {
+            // Somebody else wrote into the thread's hash. The others of this claim are run; this one is looked at again when its lease ends.
+            unreadable.Add((string)batch[0]!);
+            return null;
+        }
+    }
+
     private async Task<ClaimedBatch?> ReadBatchAsync(ClaimRequest request, RedisResult[] batch, long sentAt, CancellationToken cancellationToken)
     {
         var thread = (string)batch[0]!;

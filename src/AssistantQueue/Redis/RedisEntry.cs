@@ -12,8 +12,10 @@ internal static class RedisEntry
     {
         var text = (string)line!;
         var parts = text.Split(' ', 4);
-        return parts.Length == 4 && long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var sequence)
+        return parts.Length == 4 && IsNumber(parts[0], out var sequence) && IsNumber(parts[1], out _) && IsNumber(parts[2], out _)
             ? new StoredEntry(sequence, DateTimeOffset.FromUnixTimeMilliseconds(sequence / 1000), parts[3])
             : new StoredEntry(0, DateTimeOffset.UnixEpoch, text);
     }
+
+    private static bool IsNumber(string text, out long number) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
 }

@@ -4,7 +4,7 @@ using StackExchange.Redis;
 
 namespace AssistantQueue.Redis;
 
-/// <summary>The journal and the finishing steps on Redis. Each is repeated with its request id until its outcome is known or its caller's lease is over.</summary>
+/// <summary>The journal, joining and the finishing steps on Redis. A finish is repeated with its request id until its outcome is known or its caller's lease is over.</summary>
 internal sealed class RedisFinish
 {
     private const int MaxGroup = 128;
@@ -24,7 +24,7 @@ internal sealed class RedisFinish
     }
 
     public Task<FinishAnswer> CompleteAsync(Lease lease, CompleteWrite write, CancellationToken cancellationToken) =>
-        _completions[lease.Partition].AddAsync((lease, write), write.Reply.Length, cancellationToken);
+        _completions[lease.Partition].AddAsync((lease, write), write.Reply.Length + write.Conversation.Sum(change => change.Key.Length + (change.Value?.Length ?? 0)), cancellationToken);
 
     public async Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken)
     {
@@ -39,17 +39,32 @@ internal sealed class RedisFinish
             ],
             () => !cancellationToken.IsCancellationRequested,
             cancellationToken);
-        return Answer((string)answer!) == FinishAnswer.Applied;
+        // Of what Redis has lost with its data nobody else is the owner; the run goes on without a journal, and hands its reply over itself.
+        return Answer((string)answer!) != FinishAnswer.Lost;
+    }
+
+    public async Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken)
+    {
+        var settings = _options();
+        var lines = (RedisValue[])(await _caller.CallAsync(
+            RedisScript.Join,
+            lease.Partition,
+            [
+                RedisValue.EmptyString, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, has, settings.MaxBatchMessages, settings.MaxBatchCharacters,
+                ReplyRetention(), Interlocked.Increment(ref _revision),
+            ],
+            cancellationToken))!;
+        return Answer((string)lines[0]!) == FinishAnswer.Lost ? null : [.. lines.Skip(1).Select(RedisEntry.Parse)];
     }
 
     public Task<FinishAnswer> RetryAsync(Lease lease, RetryWrite write, CancellationToken cancellationToken) =>
-        FinishAsync(RedisScript.Retry, lease, [(long)write.Delay.TotalMilliseconds, write.Attempt, write.Journal, write.IsPosted ? "1" : "0", ReplyRetention()], cancellationToken);
+        FinishAsync(RedisScript.Retry, lease, [(long)write.Delay.TotalMilliseconds, write.Attempt, write.Journal, write.IsPosted ? "1" : "0", ReplyRetention(), Known(write.BatchLast)], cancellationToken);
 
     public Task<FinishAnswer> ReleaseAsync(Lease lease, ReleaseWrite write, CancellationToken cancellationToken) =>
         FinishAsync(
             RedisScript.Release,
             lease,
-            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", Hold(write.Hold), write.KnownDecisions, ReplyRetention(), write.Told],
+            [(long)write.Delay.TotalMilliseconds, write.Journal ?? RedisValue.EmptyString, write.IsPosted ? "1" : "0", Hold(write.Hold), write.KnownDecisions, ReplyRetention(), write.Told, Known(write.BatchLast)],
             cancellationToken);
 
     public Task<FinishAnswer> FailAsync(Lease lease, FailWrite write, CancellationToken cancellationToken)
@@ -61,7 +76,7 @@ internal sealed class RedisFinish
             [
                 write.LastSequence is { } last ? last : RedisValue.EmptyString, write.Failure, write.Kind.ToString(), write.OpenDelivery ? "1" : "0",
                 (long)options.ReplyRetention.TotalMilliseconds, ConversationRetention(options), (long)options.FailedRetention.TotalMilliseconds,
-                write.Journal ?? RedisValue.EmptyString, .. Conversation(write.Conversation),
+                write.Journal ?? RedisValue.EmptyString, Known(write.BatchLast), .. Conversation(write.Conversation),
             ],
             cancellationToken);
     }
@@ -81,7 +96,7 @@ internal sealed class RedisFinish
         int partition, IReadOnlyList<GroupCommit<(Lease Lease, CompleteWrite Write), FinishAnswer>.Entry> entries)
     {
         var options = _options();
-        var arguments = new List<RedisValue>(7 + (9 * entries.Count))
+        var arguments = new List<RedisValue>(7 + (10 * entries.Count))
         {
             RedisValue.EmptyString,
             Guid.NewGuid().ToString("N"),
@@ -96,7 +111,7 @@ internal sealed class RedisFinish
             arguments.AddRange(
             [
                 lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, write.Reply, write.OpenDelivery ? "1" : "0", write.Keep ? "1" : "0",
-                Distances(write.Sequences ?? []), .. Conversation(write.Conversation),
+                Distances(write.Sequences ?? []), Known(write.BatchLast), .. Conversation(write.Conversation),
             ]);
         }
 
@@ -119,6 +134,8 @@ internal sealed class RedisFinish
     private static string Distances(IReadOnlyList<long> sequences) => sequences.Count == 0
         ? "-"
         : string.Join(',', sequences.Select((sequence, i) => (sequence - (i == 0 ? 0 : sequences[i - 1])).ToString(CultureInfo.InvariantCulture)));
+
+    private static RedisValue Known(long? last) => last ?? RedisValue.EmptyString;
 
     private static string Hold(ReleaseHold hold) => hold switch
     {

@@ -27,7 +27,7 @@ namespace AssistantQueue.Redis;
 /// p:counters                HASH    layout, born, fence, sequence, pending, active, …           for ever
 /// p:request:‹id›            STRING  outcome of a call, for its repetition                       10 min
 /// p:message-id:‹length›:‹thread›:‹id› STRING  sequence and due time of a message; the thread's length in bytes keeps the two apart   DeduplicationWindow
-/// p:foreign:‹key›           any     what somebody else wrote over a key of ours, moved aside by a finish   until removed by hand
+/// p:foreign:‹key›           any     what somebody else wrote over a key of ours, moved aside by a finish or a delivery   until removed by hand
 /// p:wake:‹worker›, p:signals:‹worker›, p:updates:‹thread›   channels
 /// p:guard                   –       never exists; declared so that a moving Cluster slot answers before a script begins
 /// </code>

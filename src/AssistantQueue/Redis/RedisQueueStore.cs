@@ -54,7 +54,7 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
 
     public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) => _claim.ClaimAsync(request, cancellationToken);
 
-    public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => _claim.Renew(partition, workerId, leases);
+    public RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => _claim.Renew(partition, workerId, leases);
 
     public Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken) =>
         _claim.LeaveAsync(partition, workerId, isGone, cancellationToken);
@@ -62,7 +62,7 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
     public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
         _finish.WriteJournalAsync(lease, write, cancellationToken);
 
-    public Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken) => _claim.JoinAsync(lease, has, cancellationToken);
+    public Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken) => _finish.JoinAsync(lease, has, cancellationToken);
 
     public Task HoldBackAsync(string threadId, CancellationToken cancellationToken) => _enqueue.HoldBackAsync(PartitionOf(threadId), threadId, cancellationToken);
 

@@ -15,7 +15,7 @@ internal sealed record ClaimRequest(int Partition, string WorkerId, string Token
 /// <param name="NextDelivery">How long until a delivery is due; null when none is open.</param>
 /// <param name="IsTimekeeper">Whether this worker looks first; the others look 250 ms later.</param>
 /// <param name="SuspectsDue">How many suspects wait for a worker that runs nothing else.</param>
-/// <param name="ForeignThreads">Threads whose keys hold something that the queue did not write; held back for a minute.</param>
+/// <param name="ForeignThreads">Threads whose keys hold something that the queue did not write; held back for a minute, or until the end of a lease.</param>
 internal sealed record ClaimOutcome(
     IReadOnlyList<ClaimedBatch> Batches,
     TimeSpan? NextLook,
@@ -97,6 +97,13 @@ internal sealed record ClaimedBatch
 
 /// <summary>A stored message: its header's fields and its JSON.</summary>
 internal sealed record StoredEntry(long Sequence, DateTimeOffset StoredAt, string Body);
+
+/// <summary>What a renewal gave.</summary>
+/// <param name="IsAnswered">Whether the store answered; else nothing is known.</param>
+/// <param name="Answers">An answer a lease, in the order given.</param>
+/// <param name="NextLook">How long until something of the partition is due or somebody's lease ends; null when nothing waits or runs.</param>
+/// <param name="NextDelivery">How long until a delivery is due or the lease of one ends; null when none is open.</param>
+internal sealed record RenewOutcome(bool IsAnswered, IReadOnlyList<Renewal> Answers, TimeSpan? NextLook = null, TimeSpan? NextDelivery = null);
 
 /// <summary>What became of the renewal of one lease.</summary>
 /// <param name="Answer">Whether it holds.</param>

@@ -27,8 +27,7 @@ internal interface IQueueStore : IAsyncDisposable
     Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken);
 
     /// <summary>Renews leases and the worker's own record in one call a partition. Synchronous: it runs on a thread of its own.</summary>
-    /// <returns>An answer a lease, in the order given.</returns>
-    IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases);
+    RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases);
 
     /// <summary>Forgets a worker that stops: nobody wakes it, and when it is gone nobody takes its end for a death.</summary>
     /// <param name="partition">The partition.</param>
@@ -38,7 +37,7 @@ internal interface IQueueStore : IAsyncDisposable
     Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken);
 
     /// <summary>Writes the journal and the conversation's changes under the fence.</summary>
-    /// <returns>False when the lease is somebody else's now; nothing was written.</returns>
+    /// <returns>False when the lease is somebody else's now; nothing was written. True also when the store has lost the thread with its data.</returns>
     Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken);
 
     /// <summary>Lets waiting messages that ask for it join the batch of a run.</summary>

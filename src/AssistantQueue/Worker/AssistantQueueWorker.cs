@@ -93,7 +93,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
         _deliver = new DeliverStep(queueName, store, dispatcher, options, metrics, time, log);
 
         var partitions = Enumerable.Range(0, store.Partitions).ToArray();
-        _renewers = [.. partitions.Select(p => new LeaseRenewer(p, _workerId, store, options, _timer, time, metrics, log))];
+        _renewers = [.. partitions.Select(p => new LeaseRenewer(p, _workerId, store, options, _timer, time, metrics, log, OnRenewed))];
         _claims = [.. partitions.Select(p => new ClaimLoop(p, _workerId, store, _slots, options, _timer, time, log, Begin, WakeDelivery, _pause.ProbeUnused))];
         _deliveries = dispatcher.HasHandlers
             ? [.. partitions.Select(p => new DeliverLoop(p, _workerId, store, _deliverSlots, _timer, time, log, Begin))]
@@ -225,6 +225,15 @@ internal sealed class AssistantQueueWorker : BackgroundService
         if (partition >= 0 && partition < _claims.Length)
         {
             _claims[partition].Wake(due);
+        }
+    }
+
+    private void OnRenewed(int partition, RenewOutcome outcome)
+    {
+        _claims[partition].Expect(outcome.NextLook);
+        if (_deliveries.Length > 0)
+        {
+            _deliveries[partition].Expect(outcome.NextDelivery);
         }
     }
 

@@ -36,7 +36,7 @@ public class BlockedThreadPoolTests
 
         using var timer = new DueTimer(TimeProvider.System, "test");
         using var metrics = new QueueMetrics("");
-        using var renewer = new LeaseRenewer(0, "w1", store, () => options, timer, TimeProvider.System, metrics, NullLogger.Instance);
+        using var renewer = new LeaseRenewer(0, "w1", store, () => options, timer, TimeProvider.System, metrics, NullLogger.Instance, (_, _) => { });
         var held = renewer.Hold(lease);
         renewer.Start();
 
@@ -53,7 +53,7 @@ public class BlockedThreadPoolTests
     /// <summary>Signals each renewal that Redis has answered.</summary>
     private sealed class CountedStore(IQueueStore inner, CountdownEvent renewals) : TroubledStore(inner)
     {
-        public override IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+        public override RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
         {
             var answers = base.Renew(partition, workerId, leases);
             if (!renewals.IsSet)

@@ -49,7 +49,7 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
         Assert.Equal(new RunSignal("c", 7, RunWish.Interrupt, null), await told.Reader.ReadAsync());
         Assert.Equal(new RunSignal("c", 7, RunWish.Join, null), await told.Reader.ReadAsync());
         Assert.Equal("IS", (await Read.HashAsync("thread:c"))["wish"]);
-        Assert.Equal([new Renewal(RenewAnswer.Renewed, RunWish.Interrupt | RunWish.Join)], Store.Renew(0, "w9", [lease]));
+        Assert.Equal([new Renewal(RenewAnswer.Renewed, RunWish.Interrupt | RunWish.Join)], Store.Renew(0, "w9", [lease]).Answers);
     }
 
     [Fact]
@@ -156,7 +156,7 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
 
         Assert.Equal(messages, Texts(next));
         Assert.Equal((RunWish)wish, next.Wish);
-        Assert.Equal([new Renewal(RenewAnswer.Renewed, (RunWish)wish)], Store.Renew(0, "w2", [next.Lease]));
+        Assert.Equal([new Renewal(RenewAnswer.Renewed, (RunWish)wish)], Store.Renew(0, "w2", [next.Lease]).Answers);
     }
 
     [Fact]
@@ -219,6 +219,54 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
         Assert.Single(await Read.ListAsync("events:c"));
         Assert.Equal(FinishAnswer.Applied, await CompleteAsync(lease));
         Assert.Equal(2, (await Read.WaitingAsync("c")).Length);
+    }
+
+    [Fact]
+    public async Task Join_BehindANewerJournal_ChangesNothing()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"], newer: [Steering]);
+        await Seed.ThreadAsync("c", ("wish", "S"), ("revision", long.MaxValue / 1024));
+
+        Assert.Empty(await ChangesOfAsync(async () => Assert.Empty((await Store.JoinAsync(lease, 1, Ct))!)));
+    }
+
+    [Theory]
+    [InlineData("complete", 0)]
+    [InlineData("fail", 0)]
+    [InlineData("retry", 1)]
+    [InlineData("retry, posted", 1)]
+    [InlineData("release", 0)]
+    [InlineData("release, posted", 0)]
+    public async Task Finish_ByAnOwnerThatNeverSawWhatJoined_KeepsItForTheNextRun(string finish, int attempts)
+    {
+        var lease = await Seed.RunningAsync("c", ["a"], newer: [Steering, "later"]);
+        Assert.Single((await Store.JoinAsync(lease, 1, Ct))!);
+        var last = Seed.FirstSequence;
+
+        Assert.Equal(FinishAnswer.Applied, await (finish switch
+        {
+            "complete" => Store.CompleteAsync(lease, new CompleteWrite("reply", [], true, true, BatchLast: last), Ct),
+            "fail" => Store.FailAsync(lease, new FailWrite("failure", FailureKind.Permanent, [], true, BatchLast: last), Ct),
+            "retry" or "retry, posted" => Store.RetryAsync(lease, new RetryWrite(TimeSpan.Zero, "error", "journal", finish != "retry", last), Ct),
+            _ => Store.ReleaseAsync(lease, new ReleaseWrite(TimeSpan.Zero, "journal", finish != "release", BatchLast: last), Ct),
+        }));
+
+        Assert.Equal(0, await Read.CounterAsync("active"));
+        var next = await ClaimOneAsync("w2");
+        string[] expected = finish switch
+        {
+            "complete" or "fail" => [Steering, "later"],
+            "retry, posted" or "release, posted" => ["a"],
+            _ => ["a", Steering, "later"],
+        };
+        Assert.Equal(expected, Texts(next));
+        Assert.Equal((attempts, attempts == 0 ? 0 : last), (next.FailedAttempts, next.AttemptedThrough));
+        Assert.Equal(finish == "fail" ? 1 : 0, await Read.CounterAsync("failed"));
+        if (finish == "complete")
+        {
+            Assert.Equal($"{last} {last}", string.Join(' ', Assert.Single(await Read.ListAsync("replies:c")).Split(' ')[2..4]));
+            Assert.EndsWith(" a", (await Read.HashAsync("completed:b-c"))["messages"], StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -54,6 +54,50 @@ public abstract class ClaimForeignTests(StoreServer server) : StoreTest(server)
     }
 
     [Theory]
+    [InlineData("count", "many")]
+    [InlineData("last", "-1")]
+    [InlineData("deaths", "x")]
+    [InlineData("attempts", "five")]
+    public async Task Claim_ForeignFieldOfADueThread_HoldsItBackAndClaimsTheOthers(string field, string value)
+    {
+        await Seed.WaitingAsync("c", -2, "a");
+        await Seed.WaitingAsync("d", -1, "y");
+        await Seed.ThreadAsync("c", (field, value));
+
+        var outcome = await ClaimAsync();
+
+        Assert.Equal(["d"], outcome.Batches.Select(b => b.Lease.ThreadId));
+        Assert.Equal(["c"], outcome.ForeignThreads);
+        Assert.Equal(["c"], await Read.MembersAsync("held"));
+    }
+
+    [Fact]
+    public async Task Claim_ForeignDecisionsOfAThread_RunsTheOthers()
+    {
+        await Seed.WaitingAsync("c", -2, "a");
+        await Seed.WaitingAsync("d", -1, "y");
+        await Seed.ThreadAsync("c", ("decisions", "call"));
+
+        var outcome = await ClaimAsync();
+
+        Assert.Equal(["d"], outcome.Batches.Select(b => b.Lease.ThreadId));
+        Assert.Equal(["c"], outcome.ForeignThreads);
+    }
+
+    [Fact]
+    public async Task Claim_LineWithoutItsNumbers_IsABatchOfItsOwn()
+    {
+        await Seed.MessagesAsync("c", "a");
+        await Database.ListLeftPushAsync(P + ":messages:c", $"{Seed.FirstSequence - 1} x y hello");
+        await Seed.CounterAsync("pending", 1);
+        await Seed.ScoreAsync("due", "c", Seed.Now - 1);
+
+        var batch = await ClaimOneAsync();
+
+        Assert.Equal((0L, 0L), (batch.FirstSequence, Assert.Single(batch.Entries).Sequence));
+    }
+
+    [Theory]
     [InlineData("messages:c")]
     [InlineData("conversation:c")]
     public async Task Claim_ForeignKeyOfAnEndedLease_TakesItFromItsOwner(string key)
@@ -66,7 +110,7 @@ public abstract class ClaimForeignTests(StoreServer server) : StoreTest(server)
         await ClaimAsync("w2");
 
         Assert.Equal(["c"], await Read.MembersAsync("held"));
-        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]));
+        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]).Answers);
         Assert.Empty(await Read.MembersAsync("leases"));
         Assert.Equal(0, await Read.CounterAsync("active"));
     }

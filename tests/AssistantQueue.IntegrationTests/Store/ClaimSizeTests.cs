@@ -40,6 +40,20 @@ public abstract class ClaimSizeTests(StoreServer server) : StoreTest(server)
         Assert.Equal(["678", "901"], Texts(await ClaimOneAsync()));
     }
 
+    [Theory]
+    [InlineData(900, new[] { "12345", "678" })]
+    [InlineData(1_008, new[] { "12345", "678" })]
+    public async Task Claim_MessagesThatWerePutBackBeforeNewerOnes_CountsEachMessagesCharacters(long sumBefore, string[] expected)
+    {
+        Options.MaxBatchCharacters = 9;
+        await Seed.WaitingAsync("c", -1, "678", "90", "1");
+        await Database.ListLeftPushAsync(P + ":messages:c", $"{Seed.FirstSequence - 1} {sumBefore} 5 12345");
+        await Seed.CounterAsync("pending", 1);
+        await Seed.ThreadAsync("c", ("batch", "b-c"), ("first", Seed.FirstSequence - 1), ("last", Seed.FirstSequence - 1), ("count", 1), ("posted", "0"));
+
+        Assert.Equal(expected, Texts(await ClaimOneAsync()));
+    }
+
     [Fact]
     public async Task Claim_ManyLargeThreads_StopsAtTheBudget()
     {

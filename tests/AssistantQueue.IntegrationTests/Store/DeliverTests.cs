@@ -28,6 +28,24 @@ public abstract class DeliverTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task ClaimDeliveries_ForeignLineInFront_IsMovedAside()
+    {
+        await Database.ListRightPushAsync(P + ":delivery:c", ["what is this", "b9 x 5 neither reply nor failure"]);
+        await Seed.DeliveryAsync("c", "b1", "reply", -20);
+        await Database.ListRightPushAsync(P + ":delivery:only", "hello");
+        await Seed.ScoreAsync("deliveries", "only", Seed.Now - 10);
+        await Seed.DeliveryAsync("d", "b2", "other", -10);
+
+        var claim = await Store.ClaimDeliveriesAsync(0, "w1", 5, Ct);
+
+        Assert.Equal(["b1", "b2"], claim.Deliveries.Select(d => d.BatchId));
+        Assert.Equal(["what is this", "b9 x 5 neither reply nor failure"], await Read.ListAsync("foreign:delivery:c"));
+        Assert.Equal(["c", "d"], (await Read.MembersAsync("deliveries")).Order());
+        Assert.True(await Store.CloseDeliveryAsync(claim.Deliveries[0], Ct));
+        Assert.False(await Read.ExistsAsync("delivery:c"));
+    }
+
+    [Fact]
     public async Task ClaimDeliveries_Max_IsKept()
     {
         await Seed.DeliveryAsync("late", "b1", "r", -10_000);

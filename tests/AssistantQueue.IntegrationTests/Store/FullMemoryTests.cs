@@ -25,7 +25,7 @@ public sealed class FullMemoryTests
         var options = new AssistantQueueOptions { QueuePrefix = "full", RemoveOnComplete = false };
         await using var store = new RedisQueueStore(
             RedisConnection.Given("", () => connection, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance), () => options, TimeProvider.System);
-        string[] threads = ["complete", "retry", "fail", "release", "hold", "journal", "part"];
+        string[] threads = ["complete", "retry", "fail", "release", "hold", "journal", "part", "join", "decide"];
         foreach (var thread in threads)
         {
             await store.EnqueueAsync(Unit(thread, "a", "b"), default);
@@ -33,6 +33,7 @@ public sealed class FullMemoryTests
 
         await store.EnqueueAsync(Unit("waiting", "w"), default);
         var batches = (await ClaimAsync(store, "t1", threads.Length)).ToDictionary(b => b.Lease.ThreadId, b => b.Lease);
+        await store.EnqueueAsync(new EnqueueUnit("join", [new NewMessage("c", false, "{\"busy\":\"steer\",\"id\":\"c\"}", 1, null, false, BusyAction.Steer)]), default);
         await connection.GetServers()[0].ConfigSetAsync("maxmemory", "1");
 
         var before = await Snapshot.TakeAsync(connection, P);
@@ -40,8 +41,12 @@ public sealed class FullMemoryTests
         await Assert.ThrowsAsync<QueueUnavailableException>(() => store.EnqueueAsync(Unit("complete", "x"), default));
         Assert.Empty((await Snapshot.TakeAsync(connection, P)).ChangesSince(before));
 
-        Assert.All(store.Renew(0, "w1", [.. batches.Values]), answer => Assert.Equal(RenewAnswer.Renewed, answer));
+        Assert.Equal(
+            batches.Keys.Select(thread => new Renewal(RenewAnswer.Renewed, thread == "join" ? RunWish.Join : RunWish.None)),
+            store.Renew(0, "w1", [.. batches.Values]).Answers);
         Assert.True(await store.WriteJournalAsync(batches["journal"], new JournalWrite("j", false, [new("id", "conv")]), default));
+        Assert.Single((await store.JoinAsync(batches["join"], 2, default))!);
+        Assert.Equal(DecideAnswer.Stored, await store.DecideAsync("decide", batches["decide"].BatchId, "call", new ToolDecision(true, ""), default));
         Assert.Equal(FinishAnswer.Applied, await store.CompleteAsync(batches["complete"], new CompleteWrite("r", [new("id", "conv")], true, true), default));
         Assert.Equal(FinishAnswer.Applied, await store.RetryAsync(batches["retry"], new RetryWrite(TimeSpan.Zero, "e", "j", true), default));
         Assert.Equal(FinishAnswer.Applied, await store.FailAsync(batches["fail"], new FailWrite("f", FailureKind.Permanent, [], true), default));

@@ -166,7 +166,7 @@ public abstract class RandomWalkTests(StoreServer server) : StoreTest(server)
         var worker = Pick(Workers);
         var mine = _claimed.Where(b => b.Lease.WorkerId == worker).TakeLast(8).ToList();
 
-        var answers = Store.Renew(0, worker, [.. mine.Select(b => b.Lease)]);
+        var answers = Store.Renew(0, worker, [.. mine.Select(b => b.Lease)]).Answers;
 
         for (var i = 0; i < mine.Count; i++)
         {

@@ -14,7 +14,7 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
 
         var changes = await ChangesOfAsync(() =>
         {
-            Assert.Equal([RenewAnswer.Renewed, RenewAnswer.Renewed], Store.Renew(0, "w1", [c, d]));
+            Assert.Equal([RenewAnswer.Renewed, RenewAnswer.Renewed], Store.Renew(0, "w1", [c, d]).Answers);
             return Task.CompletedTask;
         });
 
@@ -25,11 +25,30 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Renew_ByAnIdleWorker_SaysWhenOthersLeasesEndAndWhatIsDue()
+    {
+        Assert.Equal((null, null), (Store.Renew(0, "w2", []).NextLook, Store.Renew(0, "w2", []).NextDelivery));
+        await Seed.RunningAsync("c", ["a"], leaseIn: 20_000);
+        await Seed.DeliveryAsync("d", "b1", "reply", 3_000);
+        var (lease, delivery) = (Store.Renew(0, "w2", []).NextLook, Store.Renew(0, "w2", []).NextDelivery);
+        await Seed.WaitingAsync("e", 10_000, "a");
+        var due = Store.Renew(0, "w2", []).NextLook;
+        await Seed.ScoreAsync("suspects", "f", Seed.Now - 1);
+        var suspect = Store.Renew(0, "w2", []).NextLook;
+        await Seed.RemoveAsync("suspects", "f");
+
+        Assert.InRange(lease!.Value, 15 * Second, 20 * Second);
+        Assert.InRange(delivery!.Value, TimeSpan.Zero, 3 * Second);
+        Assert.InRange(due!.Value, 5 * Second, 10 * Second);
+        Assert.Equal(TimeSpan.Zero, suspect);
+    }
+
+    [Fact]
     public async Task Renew_NoLease_KeepsTheWorkersRecord()
     {
         var before = Seed.Now;
 
-        Assert.Empty(Store.Renew(0, "w1", []));
+        Assert.Empty(Store.Renew(0, "w1", []).Answers);
 
         AssertIn(Options.LockDuration, before, await Read.ScoreAsync("workers", "w1"));
     }
@@ -40,7 +59,7 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
         var lease = await Seed.RunningAsync("c", ["a"], leaseIn: -60_000);
         var before = Seed.Now;
 
-        Assert.Equal([RenewAnswer.Renewed], Store.Renew(0, "w1", [lease]));
+        Assert.Equal([RenewAnswer.Renewed], Store.Renew(0, "w1", [lease]).Answers);
 
         AssertIn(Options.LockDuration, before, await Read.ScoreAsync("leases", "c"));
     }
@@ -52,7 +71,7 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
         var d = await Seed.RunningAsync("d", ["b"], leaseIn: 3_000, worker: "w2");
         var leaseOfD = await Read.ScoreAsync("leases", "d");
 
-        var answers = Store.Renew(0, "w1", [d with { WorkerId = "w1" }, c with { Fence = 6 }, c]);
+        var answers = Store.Renew(0, "w1", [d with { WorkerId = "w1" }, c with { Fence = 6 }, c]).Answers;
 
         Assert.Equal([RenewAnswer.Lost, RenewAnswer.Lost, RenewAnswer.Renewed], answers);
         Assert.Equal(leaseOfD, await Read.ScoreAsync("leases", "d"));
@@ -63,12 +82,12 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
     {
         var lease = await Seed.RunningAsync("c", ["a"], leaseIn: -1);
         await ClaimAsync("w2");
-        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]));
+        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]).Answers);
 
         var taken = await ClaimOneAsync("w2", suspects: true);
 
-        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]));
-        Assert.Equal([RenewAnswer.Renewed], Store.Renew(0, "w2", [taken.Lease]));
+        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]).Answers);
+        Assert.Equal([RenewAnswer.Renewed], Store.Renew(0, "w2", [taken.Lease]).Answers);
     }
 
     [Theory]
@@ -89,7 +108,7 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
             _ => FailAsync(lease),
         });
 
-        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]));
+        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]).Answers);
         Assert.Empty(await Read.MembersAsync("leases"));
     }
 
@@ -101,7 +120,7 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
         await PassAsync("deliveries");
         var before = Seed.Now;
 
-        Assert.Equal([RenewAnswer.Renewed, RenewAnswer.Lost], Store.Renew(0, "w1", [delivery.Lease, delivery.Lease with { Fence = 1 }]));
+        Assert.Equal([RenewAnswer.Renewed, RenewAnswer.Lost], Store.Renew(0, "w1", [delivery.Lease, delivery.Lease with { Fence = 1 }]).Answers);
 
         AssertIn(Options.LockDuration, before, await Read.ScoreAsync("deliveries", "c"));
         Assert.Empty(await Read.MembersAsync("leases"));
@@ -116,7 +135,7 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
         await Store.CloseDeliveryAsync(open[0], Ct);
         await Store.PostponeDeliveryAsync(open[1], Second, countTry: true, Ct);
 
-        Assert.Equal([RenewAnswer.Lost, RenewAnswer.Lost], Store.Renew(0, "w1", [open[0].Lease, open[1].Lease]));
+        Assert.Equal([RenewAnswer.Lost, RenewAnswer.Lost], Store.Renew(0, "w1", [open[0].Lease, open[1].Lease]).Answers);
         Assert.Single(await Read.MembersAsync("deliveries"));
     }
 
@@ -128,7 +147,32 @@ public abstract class RenewTests(StoreServer server) : StoreTest(server)
         var d = await Seed.RunningAsync("d", ["b"], leaseIn: 3_000);
         await Seed.ForeignAsync("thread:c");
 
-        Assert.Equal([RenewAnswer.Lost, RenewAnswer.Renewed], Store.Renew(0, "w1", [c, d]));
+        Assert.Equal([RenewAnswer.Lost, RenewAnswer.Renewed], Store.Renew(0, "w1", [c, d]).Answers);
+    }
+
+    [Fact]
+    public async Task Renew_RedisLostItsData_GoesOnUntilSomebodyElseHasTheThread()
+    {
+        await Seed.WaitingAsync("c", -1, "a");
+        var lease = (await ClaimOneAsync()).Lease;
+        foreach (var key in (await Snapshot.TakeAsync(Connection, P)).Keys.Keys)
+        {
+            await Database.KeyDeleteAsync(P + ":" + key);
+        }
+
+        Assert.Equal([RenewAnswer.Renewed], Store.Renew(0, "w1", [lease]).Answers);
+        Assert.True(await Store.WriteJournalAsync(lease, new JournalWrite("j", false, []), Ct));
+        Assert.Empty((await Store.JoinAsync(lease, 1, Ct))!);
+        await EnqueueAsync("c", Message("b", flush: true));
+        Assert.Equal([RenewAnswer.Renewed], Store.Renew(0, "w1", [lease]).Answers);
+        Assert.Empty(await Read.MembersAsync("leases"));
+        Assert.False(await Read.ExistsAsync("thread:c"));
+
+        var next = await ClaimOneAsync("w2");
+
+        Assert.Equal([RenewAnswer.Lost], Store.Renew(0, "w1", [lease]).Answers);
+        Assert.Equal(FinishAnswer.Vanished, await CompleteAsync(lease));
+        Assert.Equal(FinishAnswer.Applied, await CompleteAsync(next.Lease));
     }
 
     [Fact]

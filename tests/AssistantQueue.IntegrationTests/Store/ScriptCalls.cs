@@ -33,7 +33,7 @@ internal sealed class ScriptCalls(IDatabase database, string p)
         List<RedisValue> tail = [request, Kept, 3_600_000, 0, 86_400_000, batches.Length];
         foreach (var (lease, reply) in batches)
         {
-            tail.AddRange([lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, reply, "1", "0", "-", 1, "+", "previous", reply]);
+            tail.AddRange([lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, reply, "1", "0", "-", "", 1, "+", "previous", reply]);
         }
 
         return (string)(await RunAsync(RedisScript.Complete, [.. tail]))!;
@@ -41,16 +41,16 @@ internal sealed class ScriptCalls(IDatabase database, string p)
 
     public async Task<string> RetryAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
-            RedisScript.Retry, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 5_000, "error", "journal", "0", 3_600_000))!;
+            RedisScript.Retry, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 5_000, "error", "journal", "0", 3_600_000, ""))!;
 
     public async Task<string> ReleaseAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
-            RedisScript.Release, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 0, "journal", "0", "0", 0, 3_600_000, ""))!;
+            RedisScript.Release, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, 0, "journal", "0", "0", 0, 3_600_000, "", ""))!;
 
     public async Task<string> FailAsync(string request, AssistantQueue.Store.Lease lease) =>
         (string)(await RunAsync(
             RedisScript.Fail, request, Kept, lease.ThreadId, lease.WorkerId, lease.Fence, lease.BatchId, "", "failure", "Permanent", "1",
-            3_600_000, 0, 86_400_000, "", 0))!;
+            3_600_000, 0, 86_400_000, "", "", 0))!;
 
     /// <summary>Claims with or without counting deaths; gives the threads' names.</summary>
     public async Task<string[]> ClaimAsync(string worker, string token, int most = 10, bool countDeaths = true, bool alone = false)

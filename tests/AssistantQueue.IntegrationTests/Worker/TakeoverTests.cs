@@ -2,6 +2,7 @@ using System.Globalization;
 using AssistantQueue.IntegrationTests.Faults;
 using AssistantQueue.IntegrationTests.Pipeline;
 using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.Redis;
 using StackExchange.Redis;
 using Xunit.Abstractions;
 
@@ -16,8 +17,12 @@ public sealed class TakeoverTests(ITestOutputHelper output)
 
     private static readonly TimeSpan Lock = TimeSpan.FromSeconds(5);
 
-    [Fact]
-    public async Task WorkerKilled_AnotherHasFreeSlots_TakesEveryThreadOverWithinLockDurationAndASecond()
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(1, true)]
+    [InlineData(8, false)]
+    [InlineData(8, true)]
+    public async Task WorkerKilled_AnotherHasFreeSlots_TakesEveryThreadOverWithinLockDurationAndASecond(int partitions, bool isOtherThereBefore)
     {
         var redis = (await TestRedis.GetAsync()).Instance;
         await using var rig = await PipelineRig.StartAsync(
@@ -27,11 +32,20 @@ public sealed class TakeoverTests(ITestOutputHelper output)
                 ["MessageDelay"] = "00:00:00",
                 ["LockDuration"] = Lock.ToString(),
                 ["Concurrency"] = Threads.ToString(CultureInfo.InvariantCulture),
+                ["Partitions"] = partitions.ToString(CultureInfo.InvariantCulture),
                 ["OpenAI:Model"] = "gpt-test",
             },
             "--Latency", "00:05:00");
         await using var connection = await redis.ConnectAsync();
+        var queue = new Queue(connection.GetDatabase(), rig.Prefix, partitions);
         var killed = await rig.StartWorkerAsync();
+        await Servers.AgreeAsync(async () => await queue.IdleAsync() == partitions, "the worker looks for threads");
+        if (isOtherThereBefore)
+        {
+            await rig.StartWorkerAsync();
+            await Servers.AgreeAsync(async () => await queue.IdleAsync() == 2 * partitions, "the other worker looks for threads");
+        }
+
         for (var i = 0; i < Threads; i++)
         {
             await rig.Queue.AddMessageToThreadAsync($"c{i}", "hi");
@@ -39,26 +53,51 @@ public sealed class TakeoverTests(ITestOutputHelper output)
 
         // At the API: whoever comes next can adopt them.
         await Servers.AgreeAsync(async () => (await rig.Emulator.GetLedgerAsync(requests: false)).Runs.Count == Threads, "every thread has a run");
-        await rig.StartWorkerAsync();
-        var before = await FencesAsync(connection, rig.Prefix);
+        if (!isOtherThereBefore)
+        {
+            await rig.StartWorkerAsync();
+        }
 
+        // The one that was there first is woken first; the other may have got some.
+        var left = (await queue.ThreadsAsync()).Where(thread => thread.Owner.Contains($"-{killed.Id}-", StringComparison.Ordinal)).ToDictionary(thread => thread.Name, thread => thread.Fence);
+        Assert.NotEmpty(left);
         var kill = await TimeAsync(connection);
         await killed.KillAsync();
         long[] after = [];
-        await Servers.AgreeAsync(async () => (after = await FencesAsync(connection, rig.Prefix)).Zip(before).All(f => f.First > f.Second), "every thread has another owner");
+        await Servers.AgreeAsync(
+            async () =>
+            {
+                var taken = (await queue.ThreadsAsync()).Where(thread => left.TryGetValue(thread.Name, out var fence) && thread.Fence > fence);
+                return (after = [.. taken.Select(thread => thread.Fence)]).Length == left.Count;
+            },
+            "every thread has another owner");
 
         var seconds = after.Select(fence => (fence - kill) / 1e6).Order().ToList();
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"taken over {seconds[0]:0.000} to {seconds[^1]:0.000} s after the kill, LockDuration {Lock.TotalSeconds:0} s"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seconds.Count} taken over {seconds[0]:0.000} to {seconds[^1]:0.000} s after the kill, LockDuration {Lock.TotalSeconds:0} s"));
         Assert.True(seconds[^1] <= Lock.TotalSeconds + 1, $"The last thread was taken over {seconds[^1]} s after the kill.");
         Assert.Equal(Threads, (await rig.Emulator.GetLedgerAsync(requests: false)).Runs.Count);
     }
-
-    private static async Task<long[]> FencesAsync(ConnectionMultiplexer connection, string prefix) =>
-        await Task.WhenAll(Enumerable.Range(0, Threads).Select(async i => (long)await connection.GetDatabase().HashGetAsync($"{{{prefix}:0}}:thread:c{i}", "fence")));
 
     private static async Task<long> TimeAsync(ConnectionMultiplexer connection)
     {
         var time = (RedisResult[])(await connection.GetDatabase().ExecuteAsync("TIME"))!;
         return ((long)time[0] * 1_000_000) + (long)time[1];
+    }
+
+    /// <summary>What lies in Redis.</summary>
+    private sealed class Queue(IDatabase database, string prefix, int partitions)
+    {
+        private readonly RedisKeys _keys = new(prefix, partitions);
+
+        /// <summary>How many workers look for threads, in all partitions together.</summary>
+        public async Task<long> IdleAsync() =>
+            (await Task.WhenAll(Enumerable.Range(0, partitions).Select(p => database.SortedSetLengthAsync($"{{{prefix}:{p}}}:idle")))).Sum();
+
+        public async Task<(string Name, string Owner, long Fence)[]> ThreadsAsync() =>
+            await Task.WhenAll(Enumerable.Range(0, Threads).Select(async i =>
+            {
+                var fields = await database.HashGetAsync($"{{{prefix}:{_keys.PartitionOf($"c{i}")}}}:thread:c{i}", ["owner", "fence"]);
+                return ($"c{i}", (string?)fields[0] ?? "", (long)fields[1]);
+            }));
     }
 }

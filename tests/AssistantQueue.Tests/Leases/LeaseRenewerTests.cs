@@ -17,12 +17,13 @@ public sealed class LeaseRenewerTests : IDisposable
     private readonly QueueMetrics _metrics = new("");
     private readonly DueTimer _timer;
     private readonly AnsweringStore _store = new();
+    private readonly List<TimeSpan?> _told = [];
     private readonly LeaseRenewer _renewer;
 
     public LeaseRenewerTests()
     {
         _timer = new DueTimer(_time, "test");
-        _renewer = new LeaseRenewer(0, "w1", _store, () => new AssistantQueueOptions(), _timer, _time, _metrics, _log);
+        _renewer = new LeaseRenewer(0, "w1", _store, () => new AssistantQueueOptions(), _timer, _time, _metrics, _log, (_, outcome) => _told.Add(outcome.NextLook));
     }
 
     public void Dispose()
@@ -97,6 +98,19 @@ public sealed class LeaseRenewerTests : IDisposable
     }
 
     [Fact]
+    public void Round_Answered_TellsWhatIsDueNext()
+    {
+        _store.Next = TimeSpan.FromSeconds(7);
+        _renewer.Round();
+        _store.Next = null;
+        _renewer.Round();
+        _store.Answer = _ => [RenewAnswer.Unknown];
+        _renewer.Round();
+
+        Assert.Equal([TimeSpan.FromSeconds(7), null], _told);
+    }
+
+    [Fact]
     public void Round_StoreThrowsWhateverItIs_CountsAsUnknownAndSaysSoOnceAMinute()
     {
         Hold("c1");
@@ -123,13 +137,16 @@ public sealed class LeaseRenewerTests : IDisposable
 
         public List<List<string>> Asked { get; } = [];
 
+        public TimeSpan? Next { get; set; }
+
         public Func<IReadOnlyList<Lease>, IReadOnlyList<RenewAnswer>> Answer { get; set; } =
             leases => [.. leases.Select(_ => RenewAnswer.Renewed)];
 
-        public override IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+        public override RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
         {
             Asked.Add([.. leases.Select(l => l.ThreadId)]);
-            return [.. Answer(leases).Select(answer => (Renewal)answer)];
+            var answers = Answer(leases);
+            return new RenewOutcome(!answers.Contains(RenewAnswer.Unknown), [.. answers.Select(answer => (Renewal)answer)], Next);
         }
     }
 }

@@ -51,7 +51,7 @@ internal sealed class FakeStore : IQueueStore
 
     public Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => throw new NotSupportedException();
+    public RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases) => throw new NotSupportedException();
 
     public Task LeaveAsync(int partition, string workerId, bool isGone, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -35,7 +35,7 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     public async Task<ClaimOutcome> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken) =>
         Claimed(await CallAsync(nameof(ClaimAsync), () => inner.ClaimAsync(request, cancellationToken)));
 
-    public virtual IReadOnlyList<Renewal> Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
+    public virtual RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
     {
         Before(nameof(Renew));
         return inner.Renew(partition, workerId, leases);

@@ -14,6 +14,7 @@ Writes   p:thread:<thread>, p:held, p:due or p:suspects
 --@include partition
 --@include wake
 --@include rearm
+--@include freeing
 local thread, call = ARGV[2], ARGV[4]
 local key = p .. ':thread:' .. thread
 local h = redis.call('HMGET', key, 'batch', 'decisions', 'approval', 'decided')

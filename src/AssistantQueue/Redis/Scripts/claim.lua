@@ -43,8 +43,9 @@ local function describe(id)
     h[11] or '', h[12] or '', text(told[id] or 0), conversations[id] or redis.call('HGETALL', p .. ':conversation:' .. id) }
 end
 
--- How many of the oldest messages fit into a batch: all of them, most of the time.
-local function fitting(id, length)
+-- How many of the oldest messages fit into a batch: all of them, most of the time. With 'uneven' the running sums may not belong together:
+-- an operator's retry puts messages back before newer ones.
+local function fitting(id, length, uneven)
   local messages = p .. ':messages:' .. id
   local head, tail = redis.call('LINDEX', messages, 0), redis.call('LINDEX', messages, math.min(length, max_messages) - 1)
   local first, first_sum, first_characters = header(head)
@@ -52,12 +53,12 @@ local function fitting(id, length)
   -- What can't be read is a batch of its own, which the worker moves to the failed store.
   if not first or not last then return 1, first or 0, first or 0, 0 end
   local base = first_sum - first_characters
-  if last_sum - base <= max_characters then return math.min(length, max_messages), first, last, last_sum - base end
+  if not uneven and last_sum >= first_sum and last_sum - base <= max_characters then return math.min(length, max_messages), first, last, last_sum - base end
   local count, sum, through = 1, first_characters, first
   for i = 1, math.min(length, max_messages) - 1 do
-    local sequence, running = header(redis.call('LINDEX', messages, i))
-    if not sequence or running - base > max_characters then break end
-    count, sum, through = i + 1, running - base, sequence
+    local sequence, _, characters = header(redis.call('LINDEX', messages, i))
+    if not sequence or sum + characters > max_characters then break end
+    count, sum, through = i + 1, sum + characters, sequence
   end
   return count, first, through, sum
 end
@@ -67,6 +68,14 @@ local function is_there(id, first, last, count)
   local head = redis.call('LINDEX', p .. ':messages:' .. id, 0)
   local edge = redis.call('LINDEX', p .. ':messages:' .. id, count - 1)
   return head and edge and text(header(head) or 0) == first and text(header(edge) or 0) == last
+end
+
+-- Whether what is remembered about a batch can be read: first, last, count, deaths and attempts as the scripts write them.
+local function is_readable(h)
+  for _, i in ipairs({ 3, 4, 5, 7 }) do
+    if h[i] and not string.find(h[i], '^%d+$') then return false end
+  end
+  return not h[13] or not string.find(h[13], '[^%d: ]')
 end
 
 -- Read: what was claimed with this token already, and what could be claimed now.
@@ -90,9 +99,9 @@ local function consider(id, source)
     return
   end
   local length = redis.pcall('LLEN', p .. ':messages:' .. id)
-  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable', 'wish', 'approval', 'fence', 'began')
+  local h = redis.pcall('HMGET', p .. ':thread:' .. id, 'owner', 'batch', 'first', 'last', 'count', 'posted', 'deaths', 'adoptable', 'wish', 'approval', 'fence', 'began', 'attempts')
   local conversation = redis.pcall('HGETALL', p .. ':conversation:' .. id)
-  if type(length) == 'table' or h.err or conversation.err then
+  if type(length) == 'table' or h.err or conversation.err or not is_readable(h) then
     foreign[#foreign + 1] = { id = id, source = source, known = not h.err, old = not h.err and tonumber(h[5] or 0) or 0 }
     return
   end
@@ -120,7 +129,7 @@ local function consider(id, source)
   if sealed and h[6] == '1' then
     thread.first, thread.last, thread.count, characters = tonumber(h[3]), tonumber(h[4]), thread.old, 0
   else
-    thread.count, thread.first, thread.last, characters = fitting(id, length)
+    thread.count, thread.first, thread.last, characters = fitting(id, length, h[2])
     -- The API may have all of an interrupted batch: none of it is left to a later one, which would post it again.
     if sealed and thread.count < thread.old then thread.first, thread.last, thread.count = tonumber(h[3]), tonumber(h[4]), thread.old end
     -- Who wanted something of the last run is in this batch; it must not be interrupted for its own messages.

@@ -10,6 +10,7 @@ ARGV[5]  how long conversations are kept, ms; 0 for ever
 ARGV[6]  how long completed batches are kept, ms
 ARGV[7]  number of batches, then for each: thread, worker, fence, batch, reply, '1' to deliver, '1' to keep the batch,
          the messages' sequence numbers, each as its distance from the one before, with commas, or '-',
+         last sequence number that the owner knows of, or '' for all that is sealed,
          conversation changes: a count, then triples '+' name value | '-' name ''
 Returns  a word a batch: 1 written, 0 somebody else's now, -1 Redis has lost its data
 Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due,
@@ -20,6 +21,7 @@ Tells    watchers; a worker, when newer messages are due
 --@include entry
 --@include sets
 --@include owned
+--@include range
 --@include remove
 --@include put
 --@include conversation
@@ -39,34 +41,34 @@ for i = 1, tonumber(ARGV[7]) do
   seen[ARGV[at]] = mine == 1
   words[i] = text(mine)
   if mine == 1 then batches[#batches + 1] = at end
-  at = skip_conversation(at + 8)
+  at = skip_conversation(at + 9)
 end
 local outcome = table.concat(words, ' ')
 
 --@include freeing
-local answered, goes_on = 0, nil
+local answered, ran, goes_on = 0, 0, nil
 for _, a in ipairs(batches) do
   local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
-  local sealed = redis.call('HMGET', p .. ':thread:' .. thread, 'first', 'last', 'count', 'began')
-  local first, last, count = tonumber(sealed[1]), tonumber(sealed[2]), tonumber(sealed[3])
+  local began = redis.call('HGET', p .. ':thread:' .. thread, 'began')
+  local first, last, count, sealed = owned_range(thread, ARGV[a + 8])
   local messages = ARGV[a + 6] == '1' and table.concat(redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
   local stamp = stamp_of(thread, fence, last)
   -- The reply before its messages go, the lease after the next due time is set.
-  keep_outcome(thread, stamp, 'r', first, last, batch, table.concat({ fence, began_of(sealed[4], last) }, ' '), ARGV[a + 7], reply,
+  keep_outcome(thread, stamp, 'r', first, last, batch, table.concat({ fence, began_of(began, last) }, ' '), ARGV[a + 7], reply,
     ARGV[4], ARGV[a + 5])
   if messages then record('completed', batch, thread, 'reply', count, reply, messages, tonumber(ARGV[6]), 1000) end
-  write_conversation(thread, a + 8, tonumber(ARGV[5]))
+  write_conversation(thread, a + 9, tonumber(ARGV[5]))
   local left = remove(thread, last, count)
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
   if left > 0 then goes_on = ARGV[a + 1] end
   redis.call('DEL', p .. ':thread:' .. thread)
   redis.call('ZREM', p .. ':leases', thread)
-  answered = answered + count
+  answered, ran = answered + count, ran + sealed
   announce(thread, update(stamp, 'A', batch, first, last, 0))
 end
-if answered > 0 then
+if #batches > 0 then
   redis.call('HINCRBY', counters, 'pending', 0 - answered)
-  redis.call('HINCRBY', counters, 'active', 0 - answered)
+  redis.call('HINCRBY', counters, 'active', 0 - ran)
   redis.call('HINCRBY', counters, 'completed', answered)
 end
 -- The worker that finishes looks as well, unless it stops, pauses or is full. One is enough: who claims wakes the next for the rest.

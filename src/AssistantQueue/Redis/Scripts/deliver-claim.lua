@@ -7,10 +7,12 @@ ARGV[2]  worker
 ARGV[3]  most threads
 ARGV[4]  lease, ms
 Returns  { now, next look in ms or -1, { thread, fence, batch, 'r' | 'f', opened, failed tries, JSON } … }
-Writes   p:deliveries, p:delivering:<thread>, p:workers, p:counters
+Writes   p:deliveries, p:delivering:<thread>, p:workers, p:counters; p:foreign:delivery:<thread> and p:delivery:<thread>, when what lies there
+         is not the queue's
 ]]
 --@include partition
 --@include fence
+--@include put
 local worker, ends = ARGV[2], text(now + tonumber(ARGV[4]))
 local deliveries = p .. ':deliveries'
 local threads = redis.call('ZRANGEBYSCORE', deliveries, '-inf', text(now), 'LIMIT', 0, tonumber(ARGV[3]))
@@ -18,12 +20,22 @@ local threads = redis.call('ZRANGEBYSCORE', deliveries, '-inf', text(now), 'LIMI
 redis.call('ZREMRANGEBYSCORE', p .. ':workers', '-inf', text(now))
 local taken = {}
 for _, thread in ipairs(threads) do
-  local head = redis.pcall('LINDEX', p .. ':delivery:' .. thread, 0)
+  local head, list = nil, p .. ':delivery:' .. thread
+  local batch, kind, opened, body
+  repeat
+    head = redis.pcall('LINDEX', list, 0)
+    if type(head) ~= 'string' then break end
+    batch, kind, opened, body = string.match(head, '^(%S+) ([rf]) (%d+) (.*)$')
+    -- Somebody else's line would stay in the way of the thread's deliveries for ever: it is moved aside.
+    if not batch then
+      put('RPUSH', p .. ':foreign:delivery:' .. thread, head)
+      redis.call('LPOP', list)
+    end
+  until batch
   if type(head) ~= 'string' then
     redis.call('ZREM', deliveries, thread)
     redis.call('DEL', p .. ':delivering:' .. thread)
   else
-    local batch, kind, opened, body = string.match(head, '^(%S+) (%a) (%d+) (.*)$')
     local fence = text(next_fence())
     redis.call('HSET', p .. ':delivering:' .. thread, 'fence', fence, 'owner', worker)
     redis.call('ZADD', deliveries, ends, thread)

@@ -17,7 +17,8 @@ ARGV[12] how long replies and failures are kept for callers that wait, ms
 ARGV[13] how long conversations are kept, ms; 0 for ever
 ARGV[14] how long failed batches are kept, ms
 ARGV[15] journal, or '' to keep the stored one with the failed batch
-ARGV[16] conversation changes: a count, then triples '+' name value | '-' name ''
+ARGV[16] last sequence number that the owner knows of, or '' for all that is sealed
+ARGV[17] conversation changes: a count, then triples '+' name value | '-' name ''
 Returns  '1' written, '0' somebody else's now, '-1' Redis has lost its data
 Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due or p:suspects,
          p:deliveries, p:delivery:<thread>, p:events:<thread> (its end only), p:failed, p:failed:<batch>, p:counters, p:request:<id>
@@ -26,6 +27,7 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 --@include entry
 --@include sets
 --@include owned
+--@include range
 --@include remove
 --@include attempts
 --@include put
@@ -45,8 +47,9 @@ local mine = owned(thread, worker, fence, batch)
 if mine ~= 1 then return text(mine) end
 
 local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
-local h = redis.call('HMGET', key, 'first', 'last', 'count', 'attempts', 'journal', 'began')
-local first, last, sealed = tonumber(h[1]), tonumber(h[2]), tonumber(h[3])
+local h = redis.call('HMGET', key, 'attempts', 'journal', 'began')
+local first, last, owned_count, sealed = owned_range(thread, ARGV[16])
+local tried = last
 local part = ARGV[8] ~= '' and tonumber(ARGV[8]) < last
 if part then last = tonumber(ARGV[8]) end
 local entries, places, before = {}, {}, 0
@@ -57,18 +60,18 @@ for _, entry in ipairs(redis.pcall('LRANGE', messages, 0, sealed - 1)) do
   places[#places + 1] = text(sequence - before)
   before = sequence
 end
-local count = part and #entries or sealed
+local count = part and #entries or owned_count
 
 --@include freeing
 -- The failure before its messages go, the lease after the next due time is set.
 local stamp = stamp_of(thread, fence, last)
-local run = table.concat({ fence, began_of(h[6], tonumber(h[2])) }, ' ')
+local run = table.concat({ fence, began_of(h[3], tried) }, ' ')
 keep_outcome(thread, stamp, 'f', first, last, batch, run, #places > 0 and table.concat(places, ',') or '-', ARGV[9], ARGV[12], ARGV[11])
 local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.concat(entries, '\n'), tonumber(ARGV[14]), 10000)
-redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', ARGV[15] ~= '' and ARGV[15] or h[5] or '')
-write_conversation(thread, 16, tonumber(ARGV[13]))
+redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', ARGV[15] ~= '' and ARGV[15] or h[2] or '')
+write_conversation(thread, 17, tonumber(ARGV[13]))
 local left = remove(thread, last, count)
-local attempts = attempts_after(count_attempt(h[4], h[2]), last)
+local attempts = attempts_after(count_attempt(h[1], text(tried)), last)
 if left > 0 and attempts ~= '' then
   -- Newer messages that had joined: their own attempts are not used up.
   redis.call('HDEL', key, 'batch', 'first', 'last', 'count', 'journal', 'errors', 'posted', 'deaths', 'began')

@@ -12,6 +12,7 @@ ARGV[6]  how many messages of the batch the worker has: a repeated call gives th
 ARGV[7]  most messages of a batch
 ARGV[8]  most characters of a batch
 ARGV[9]  how long watchers can come back to it, ms
+ARGV[10] revision, which grows with each write of an owner: one that arrives behind a newer journal changes nothing
 Returns  { '1' | '0' somebody else's now | '-1' Redis has lost its data, stored message … }
 Writes   p:thread:<thread>, p:counters, p:events:<thread>
 Tells    watchers
@@ -27,7 +28,10 @@ local thread = ARGV[2]
 local mine = owned(thread, ARGV[3], ARGV[4], ARGV[5])
 if mine ~= 1 then return { text(mine) } end
 
+--@include freeing
 local key, messages = p .. ':thread:' .. thread, p .. ':messages:' .. thread
+-- Its caller has gone on without these messages; they wait for the next run.
+if tonumber(redis.call('HGET', key, 'revision') or 0) > tonumber(ARGV[10]) then return { '1' } end
 local has, most, max_characters = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local count = tonumber(redis.call('HGET', key, 'count'))
 local _, first_sum, first_characters = header(redis.call('LINDEX', messages, 0) or '')

@@ -7,6 +7,6 @@ local function write_conversation(thread, at, retention)
   for i = at + 1, at + 3 * count, 3 do
     if ARGV[i] == '+' then put('HSET', key, ARGV[i + 1], ARGV[i + 2]) else put('HDEL', key, ARGV[i + 1]) end
   end
-  if retention > 0 then redis.call('PEXPIRE', key, retention) end
+  if retention > 0 then redis.call('PEXPIRE', key, retention) else redis.call('PERSIST', key) end
   return skip_conversation(at)
 end

@@ -5,6 +5,6 @@ local function owned(thread, worker, fence, batch)
   -- A primary that became a replica an instant ago may not know the claim: it refuses this write, and the call is repeated elsewhere.
   redis.call('DEL', KEYS[2])
   local born = redis.call('HGET', counters, 'born')
-  if not held[2] and (not born or tonumber(born) > tonumber(fence)) then return -1 end
+  if not born or tonumber(born) > tonumber(fence) then return -1 end
   return 0
 end
