@@ -37,7 +37,7 @@ internal sealed class DeliverStep(
 
         if (error is null)
         {
-            await CloseAsync(delivery, over);
+            await CloseAsync(delivery, held, over);
             return;
         }
 
@@ -47,7 +47,7 @@ internal sealed class DeliverStep(
             return;
         }
 
-        await RefusedAsync(delivery, error, delivery.Age + time.GetElapsedTime(startedAt), leaving.IsCancellationRequested, over);
+        await RefusedAsync(delivery, held, error, delivery.Age + time.GetElapsedTime(startedAt), leaving.IsCancellationRequested, over);
     }
 
     private Task HandAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
@@ -55,9 +55,9 @@ internal sealed class DeliverStep(
             ? dispatcher.ReplyAsync(JsonSerializer.Deserialize(reply, StoreJson.Reply)!, cancellationToken)
             : dispatcher.FailedAsync(JsonSerializer.Deserialize(delivery.Failure!, StoreJson.Failure)!, cancellationToken);
 
-    private async Task CloseAsync(OpenDelivery delivery, CancellationToken over)
+    private async Task CloseAsync(OpenDelivery delivery, HeldLease held, CancellationToken over)
     {
-        var isOurs = await RepeatAsync(token => store.CloseDeliveryAsync(delivery, token), delivery, over);
+        var isOurs = await RepeatAsync(token => store.CloseDeliveryAsync(delivery, token), delivery, held, over);
         if (isOurs)
         {
             metrics.Delivered();
@@ -69,12 +69,12 @@ internal sealed class DeliverStep(
         }
     }
 
-    private async Task RefusedAsync(OpenDelivery delivery, Exception error, TimeSpan age, bool isLeaving, CancellationToken over)
+    private async Task RefusedAsync(OpenDelivery delivery, HeldLease held, Exception error, TimeSpan age, bool isLeaving, CancellationToken over)
     {
         var settings = options();
         if (isLeaving && error is (OperationCanceledException or AggregateException { InnerException: OperationCanceledException }))
         {
-            await RepeatAsync(token => store.PostponeDeliveryAsync(delivery, TimeSpan.Zero, countTry: false, token), delivery, over);
+            await RepeatAsync(token => store.PostponeDeliveryAsync(delivery, TimeSpan.Zero, countTry: false, token), delivery, held, over);
             return;
         }
 
@@ -84,12 +84,12 @@ internal sealed class DeliverStep(
         {
             var pause = Backoff.Next(delivery.FailedTries + 1, settings.Backoff, retryAfter: null, Random.Shared.NextDouble());
             Log.DeliveryPostponed(log, delivery.Lease.ThreadId, delivery.BatchId, delivery.FailedTries + 1, pause, error);
-            await RepeatAsync(token => store.PostponeDeliveryAsync(delivery, pause, countTry: true, token), delivery, over);
+            await RepeatAsync(token => store.PostponeDeliveryAsync(delivery, pause, countTry: true, token), delivery, held, over);
             return;
         }
 
         Log.DeliveryAbandoned(log, delivery.Lease.ThreadId, delivery.BatchId, age, error);
-        await RepeatAsync(token => store.AbandonDeliveryAsync(delivery, FailureOf(delivery, error, age), token), delivery, over);
+        await RepeatAsync(token => store.AbandonDeliveryAsync(delivery, FailureOf(delivery, error, age), token), delivery, held, over);
         metrics.Failed(FailureKind.Delivery);
     }
 
@@ -128,8 +128,10 @@ internal sealed class DeliverStep(
         }
     }
 
-    private async Task<bool> RepeatAsync(Func<CancellationToken, Task<bool>> call, OpenDelivery delivery, CancellationToken over)
+    private async Task<bool> RepeatAsync(Func<CancellationToken, Task<bool>> call, OpenDelivery delivery, HeldLease held, CancellationToken over)
     {
+        // Until the delivery is dropped: a renewal that finds it closed says nothing new.
+        held.IsFinishing = true;
         var errors = new Every(TimeSpan.FromMinutes(1), time);
         return await StoreRetry.UntilAnswered(
             time,

@@ -8,28 +8,37 @@ internal sealed class HeldLease
 #pragma warning restore CA1001
 {
     private readonly TimeProvider _time;
-    private readonly Func<TimeSpan> _lockDuration;
     private readonly CancellationTokenSource _ended = new();
     private readonly Lock _sync = new();
     private TaskCompletionSource _changed = NewSignal();
-    private long _provenAt;
+    private Proof _proof;
     private bool _lost;
+    private bool _left;
     private RunWish _wish;
     private Action? _onWish;
 
-    public HeldLease(Lease lease, TimeProvider time, Func<TimeSpan> lockDuration)
+    /// <param name="lease">The lease.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="length">How long a lease is that doesn't say so itself.</param>
+    public HeldLease(Lease lease, TimeProvider time, Func<TimeSpan> length)
     {
         Lease = lease;
         _time = time;
-        _lockDuration = lockDuration;
-        _provenAt = lease.ProvenAt;
+        _proof = new Proof(lease.ProvenAt, lease.ProvenOn ?? time.GetUtcNow() - time.GetElapsedTime(lease.ProvenAt), lease.Length ?? length());
     }
 
     /// <summary>The lease as it was claimed.</summary>
     public Lease Lease { get; }
 
     /// <summary>The lease with the time of its last proof.</summary>
-    public Lease Current => Lease with { ProvenAt = Volatile.Read(ref _provenAt) };
+    public Lease Current
+    {
+        get
+        {
+            var proof = ProofNow();
+            return Lease with { ProvenAt = proof.At, ProvenOn = proof.On, Length = proof.Length };
+        }
+    }
 
     /// <summary>Ends for good when the lease is lost, or could not be proved for too long: what runs under it stops.</summary>
     public CancellationToken Ended => _ended.Token;
@@ -51,10 +60,22 @@ internal sealed class HeldLease
 
     /// <summary>Whether the lease holds by this process' own clock, counted from before the last good renewal was sent.</summary>
     /// <remarks>Asked before each write and each call to the API: it also holds when the timer's thread did not run.</remarks>
-    public bool IsProven => !IsLost && Remaining > TimeSpan.Zero;
+    public bool IsProven => !IsOver() && Remaining > TimeSpan.Zero;
 
     /// <summary>How long the lease can be used without another proof.</summary>
-    public TimeSpan Remaining => UsableFor(_lockDuration()) - _time.GetElapsedTime(Volatile.Read(ref _provenAt));
+    /// <remarks>
+    /// By the date too: the monotonic clock stands still while the machine sleeps, and Redis' doesn't. A date that is set back changes nothing,
+    /// one that is set forward only ends the work early.
+    /// </remarks>
+    public TimeSpan Remaining
+    {
+        get
+        {
+            var proof = ProofNow();
+            var (awake, dated) = (_time.GetElapsedTime(proof.At), _time.GetUtcNow() - proof.On);
+            return UsableFor(proof.Length) - (awake > dated ? awake : dated);
+        }
+    }
 
     /// <summary>How much of a lease is used: all but 2 s (short leases of tests: all but a fifth), so that the owner stops before anybody may begin.</summary>
     public static TimeSpan UsableFor(TimeSpan lockDuration)
@@ -71,12 +92,19 @@ internal sealed class HeldLease
         }
     }
 
-    /// <summary>A renewal that was sent at a time was answered well.</summary>
-    public void Renewed(long sentAt)
+    /// <summary>A renewal was answered well.</summary>
+    /// <param name="sentAt">From before it was sent.</param>
+    /// <param name="sentOn">The date of that.</param>
+    /// <param name="length">How long the lease is from then on.</param>
+    public void Renewed(long sentAt, DateTimeOffset sentOn, TimeSpan length)
     {
         lock (_sync)
         {
-            _provenAt = Math.Max(_provenAt, sentAt);
+            if (sentAt >= _proof.At)
+            {
+                _proof = new Proof(sentAt, sentOn, length);
+            }
+
             _changed.TrySetResult();
             _changed = NewSignal();
         }
@@ -156,6 +184,16 @@ internal sealed class HeldLease
         return true;
     }
 
+    /// <summary>Its work is finished, or was left to itself: nothing is done under the lease any more, and nobody renews it.</summary>
+    public void Leave()
+    {
+        lock (_sync)
+        {
+            _left = true;
+            _changed.TrySetResult();
+        }
+    }
+
     /// <summary>Stops what runs under the lease; its callbacks run on the pool, the token is set before this returns.</summary>
     public void End() => _ = _ended.CancelAsync();
 
@@ -168,7 +206,7 @@ internal sealed class HeldLease
             Task changed;
             lock (_sync)
             {
-                if (_lost)
+                if (_lost || _left)
                 {
                     return false;
                 }
@@ -186,4 +224,22 @@ internal sealed class HeldLease
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private bool IsOver()
+    {
+        lock (_sync)
+        {
+            return _lost || _left;
+        }
+    }
+
+    private Proof ProofNow()
+    {
+        lock (_sync)
+        {
+            return _proof;
+        }
+    }
+
+    private readonly record struct Proof(long At, DateTimeOffset On, TimeSpan Length);
 }

@@ -83,6 +83,9 @@ internal sealed class LeaseRenewer : IDisposable
         {
             _held.Remove(held);
         }
+
+        // A backend that doesn't stop may still want to post or write.
+        held.Leave();
     }
 
     /// <summary>Tells a run what newer messages want of it; nothing when it has ended, or belongs to another owner.</summary>
@@ -107,7 +110,7 @@ internal sealed class LeaseRenewer : IDisposable
             held = [.. _held];
         }
 
-        var sentAt = _time.GetTimestamp();
+        var (sentAt, sentOn) = (_time.GetTimestamp(), _time.GetUtcNow());
         var outcome = Ask(held);
         var answers = outcome?.Answers;
         for (var i = 0; i < held.Length; i++)
@@ -115,7 +118,7 @@ internal sealed class LeaseRenewer : IDisposable
             switch (answers is null ? RenewAnswer.Unknown : answers[i].Answer)
             {
                 case RenewAnswer.Renewed:
-                    held[i].Renewed(sentAt);
+                    held[i].Renewed(sentAt, sentOn, outcome!.Length);
                     held[i].Wants(answers![i].Wish);
                     break;
                 case RenewAnswer.Lost:

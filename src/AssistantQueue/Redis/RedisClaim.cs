@@ -22,7 +22,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         // Before a worker's first connection nothing is known about Redis: then a death would go uncounted, and a batch that kills each new process soon after its start would never be found out.
         await connection.GetAsync(cancellationToken);
         var grace = settings.LockDuration / 2 > OutageGrace ? settings.LockDuration / 2 : OutageGrace;
-        var sentAt = time.GetTimestamp();
+        var (sentAt, sentOn) = (time.GetTimestamp(), time.GetUtcNow());
         var result = (RedisResult[])(await caller.CallAsync(
             RedisScript.Claim,
             request.Partition,
@@ -30,7 +30,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
                 RedisValue.EmptyString, request.WorkerId, request.Token, request.Max, request.FreeSlots, request.Suspects ? "1" : "0",
                 (long)settings.LockDuration.TotalMilliseconds, settings.MaxBatchMessages, settings.MaxBatchCharacters, MaxCharactersAfterFirst,
                 connection.ReachableFor >= grace ? DeathsCountUntil(request.Partition, sentAt, settings.LockDuration) : 0,
-                (long)settings.ReplyRetention.TotalMilliseconds,
+                (long)settings.ReplyRetention.TotalMilliseconds, (long)settings.FailedRetention.TotalMilliseconds, (long)settings.CompletedRetention.TotalMilliseconds,
             ],
             cancellationToken))!;
         if (time.GetElapsedTime(sentAt) > settings.LockDuration / 3)
@@ -39,8 +39,9 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         }
 
         _aheads[request.Partition] = TimeSpan.FromMilliseconds((long)result[0]) - time.GetElapsedTime(0);
+        var proof = new Lease("", request.Partition, request.WorkerId, 0, "", sentAt) { ProvenOn = sentOn, Length = settings.LockDuration };
         var unreadable = new ConcurrentBag<string>();
-        var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, sentAt, unreadable, cancellationToken)));
+        var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, proof, unreadable, cancellationToken)));
         return new ClaimOutcome(
             [.. batches.OfType<ClaimedBatch>()],
             After(result[1]),
@@ -52,9 +53,10 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
 
     public RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
     {
+        var length = options().LockDuration;
         var arguments = new List<RedisValue>(4 + (3 * leases.Count))
         {
-            RedisValue.EmptyString, workerId, (long)options().LockDuration.TotalMilliseconds, leases.Count,
+            RedisValue.EmptyString, workerId, (long)length.TotalMilliseconds, leases.Count,
         };
         foreach (var lease in leases)
         {
@@ -67,12 +69,12 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         {
             var result = (RedisResult[])caller.Call(RedisScript.Renew, partition, [.. arguments])!;
             var answers = result.Skip(2).Select(a => (string)a!).Select(a => a[0] == '1' ? new Renewal(RenewAnswer.Renewed, Wish(a)) : RenewAnswer.Lost);
-            return new RenewOutcome(true, [.. answers], After(result[0]), After(result[1]));
+            return new RenewOutcome(true, [.. answers], length, After(result[0]), After(result[1]));
         }
         catch (StoreUnavailableException)
         {
             // The owner counts on: it stops by its own clock when this lasts too long.
-            return new RenewOutcome(false, [.. leases.Select(_ => (Renewal)RenewAnswer.Unknown)]);
+            return new RenewOutcome(false, [.. leases.Select(_ => (Renewal)RenewAnswer.Unknown)], length);
         }
     }
 
@@ -81,11 +83,11 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
 
     // Null when the messages are not those that were sealed: the lease is somebody else's already.
     private async Task<ClaimedBatch?> ReadBatchAsync(
-        ClaimRequest request, RedisResult[] batch, long sentAt, ConcurrentBag<string> unreadable, CancellationToken cancellationToken)
+        ClaimRequest request, RedisResult[] batch, Lease proof, ConcurrentBag<string> unreadable, CancellationToken cancellationToken)
     {
         try
         {
-            return await ReadBatchAsync(request, batch, sentAt, cancellationToken);
+            return await ReadBatchAsync(request, batch, proof, cancellationToken);
         }
         catch (Exception e) when (e is FormatException or OverflowException or InvalidCastException or ArgumentException or IndexOutOfRangeException)
         {
@@ -95,7 +97,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         }
     }
 
-    private async Task<ClaimedBatch?> ReadBatchAsync(ClaimRequest request, RedisResult[] batch, long sentAt, CancellationToken cancellationToken)
+    private async Task<ClaimedBatch?> ReadBatchAsync(ClaimRequest request, RedisResult[] batch, Lease proof, CancellationToken cancellationToken)
     {
         var thread = (string)batch[0]!;
         long first = (long)batch[3], last = (long)batch[4], count = (long)batch[5];
@@ -112,7 +114,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         var conversation = (string[])batch[14]!;
         return new ClaimedBatch
         {
-            Lease = new Lease(thread, request.Partition, request.WorkerId, (long)batch[1], (string)batch[2]!, sentAt),
+            Lease = proof with { ThreadId = thread, Fence = (long)batch[1], BatchId = (string)batch[2]! },
             FirstSequence = first,
             LastSequence = last,
             AttemptedThrough = attempts.Length == 0 ? 0 : long.Parse(attempts[0], CultureInfo.InvariantCulture),

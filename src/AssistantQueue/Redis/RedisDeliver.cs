@@ -10,16 +10,17 @@ internal sealed class RedisDeliver(RedisCaller caller, Func<AssistantQueueOption
 {
     public async Task<DeliveryClaim> ClaimAsync(int partition, string workerId, int max, CancellationToken cancellationToken)
     {
-        var sentAt = time.GetTimestamp();
+        var length = options().LockDuration;
+        var proof = new Lease("", partition, workerId, 0, "", time.GetTimestamp()) { ProvenOn = time.GetUtcNow(), Length = length };
         var result = (RedisResult[])(await caller.CallAsync(
             RedisScript.DeliverClaim,
             partition,
-            [RedisValue.EmptyString, workerId, max, (long)options().LockDuration.TotalMilliseconds],
+            [RedisValue.EmptyString, workerId, max, (long)length.TotalMilliseconds],
             cancellationToken))!;
         var now = (long)result[0];
         var next = (long)result[1];
         return new DeliveryClaim(
-            [.. result.Skip(2).Select(r => Parse(partition, workerId, now, (string[])r!, sentAt))],
+            [.. result.Skip(2).Select(r => Parse(proof, now, (string[])r!))],
             next >= 0 ? TimeSpan.FromMilliseconds(next) : null);
     }
 
@@ -44,8 +45,8 @@ internal sealed class RedisDeliver(RedisCaller caller, Func<AssistantQueueOption
     }
 
     // thread, fence, batch, kind, opened, failed tries, JSON
-    private static OpenDelivery Parse(int partition, string workerId, long now, string[] taken, long sentAt) => new(
-        new Lease(taken[0], partition, workerId, long.Parse(taken[1], CultureInfo.InvariantCulture), "", sentAt),
+    private static OpenDelivery Parse(Lease proof, long now, string[] taken) => new(
+        proof with { ThreadId = taken[0], Fence = long.Parse(taken[1], CultureInfo.InvariantCulture) },
         taken[2],
         taken[3] == "r" ? taken[6] : null,
         taken[3] == "f" ? taken[6] : null,

@@ -128,5 +128,9 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
         await _connection.DisposeAsync();
     }
 
-    public void Dispose() => _connection.Dispose();
+    public void Dispose()
+    {
+        _replicas.Dispose();
+        _connection.Dispose();
+    }
 }

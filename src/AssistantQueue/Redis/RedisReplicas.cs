@@ -9,7 +9,7 @@ namespace AssistantQueue.Redis;
 /// <c>CLIENT ID, EVAL, WAIT, CLIENT ID</c>, and differing ids mean that nothing is known. <c>EVAL</c> and not <c>EVALSHA</c>, whose repetition after
 /// <c>NOSCRIPT</c> would come behind the <c>WAIT</c>.
 /// </remarks>
-internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKeys keys) : IAsyncDisposable
+internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKeys keys) : IAsyncDisposable, IDisposable
 {
     private const int WaitMilliseconds = 1_000;
 
@@ -22,6 +22,8 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
             CallAsync(durability.ReplicaCount, script, partition, arguments, cancellationToken);
 
     public ValueTask DisposeAsync() => _connection?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    public void Dispose() => _connection?.Dispose();
 
     private async Task<RedisResult> CallAsync(int replicas, string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken)
     {

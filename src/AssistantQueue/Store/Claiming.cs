@@ -31,7 +31,14 @@ internal sealed record ClaimOutcome(
 /// <param name="Fence">The fencing number.</param>
 /// <param name="BatchId">The sealed batch; empty for a delivery's lease.</param>
 /// <param name="ProvenAt">TimeProvider timestamp from before the call was sent that proved the lease.</param>
-internal sealed record Lease(string ThreadId, int Partition, string WorkerId, long Fence, string BatchId, long ProvenAt);
+internal sealed record Lease(string ThreadId, int Partition, string WorkerId, long Fence, string BatchId, long ProvenAt)
+{
+    /// <summary>The date of <see cref="ProvenAt"/>; null: as long ago as that.</summary>
+    public DateTimeOffset? ProvenOn { get; init; }
+
+    /// <summary>How long the lease is from then on; null: <see cref="AssistantQueueOptions.LockDuration"/> as it is when the lease is held.</summary>
+    public TimeSpan? Length { get; init; }
+}
 
 /// <summary>A sealed batch under a lease.</summary>
 internal sealed record ClaimedBatch
@@ -101,9 +108,10 @@ internal sealed record StoredEntry(long Sequence, DateTimeOffset StoredAt, strin
 /// <summary>What a renewal gave.</summary>
 /// <param name="IsAnswered">Whether the store answered; else nothing is known.</param>
 /// <param name="Answers">An answer a lease, in the order given.</param>
+/// <param name="Length">How long the renewed leases are from the call on.</param>
 /// <param name="NextLook">How long until something of the partition is due or somebody's lease ends; null when nothing waits or runs.</param>
 /// <param name="NextDelivery">How long until a delivery is due or the lease of one ends; null when none is open.</param>
-internal sealed record RenewOutcome(bool IsAnswered, IReadOnlyList<Renewal> Answers, TimeSpan? NextLook = null, TimeSpan? NextDelivery = null);
+internal sealed record RenewOutcome(bool IsAnswered, IReadOnlyList<Renewal> Answers, TimeSpan Length, TimeSpan? NextLook = null, TimeSpan? NextDelivery = null);
 
 /// <summary>What became of the renewal of one lease.</summary>
 /// <param name="Answer">Whether it holds.</param>

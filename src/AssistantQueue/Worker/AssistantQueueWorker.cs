@@ -16,6 +16,9 @@ namespace AssistantQueue.Worker;
 /// <remarks>The steps don't know each other; each gets the next one from here.</remarks>
 internal sealed class AssistantQueueWorker : BackgroundService
 {
+    private static readonly TimeSpan FirstSubscribePause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestSubscribePause = TimeSpan.FromSeconds(30);
+
     private readonly string _workerId = $"{Environment.MachineName}-{Environment.ProcessId}-{Guid.NewGuid():N}"[..^24];
     private readonly string _queueName;
     private readonly IQueueStore _store;
@@ -131,7 +134,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
 
         await _deliveriesStop.CancelAsync();
         await _stop.LeaveAsync();
-        var rest = Task.WhenAll(_runs.WhenIdle(), _handlers.WhenIdle(), _delivering);
+        var rest = RestAsync();
         await _stopClock.WaitAsync(rest, _stopClock.Over, cancellationToken);
         await _stop.EndAsync();
         // What was waiting for the store lets go of it now; nothing here waits for anything else.
@@ -172,6 +175,13 @@ internal sealed class AssistantQueueWorker : BackgroundService
         await _handlers.WhenIdle();
     }
 
+    /// <summary>What is still under way: runs, and the loops that may hand over one more delivery; then the handlers.</summary>
+    private async Task RestAsync()
+    {
+        await Task.WhenAll(_runs.WhenIdle(), _delivering);
+        await _handlers.WhenIdle();
+    }
+
     private void BeginStop()
     {
         _stopClock.Start();
@@ -181,30 +191,35 @@ internal sealed class AssistantQueueWorker : BackgroundService
     private async Task SubscribeAsync()
     {
         var errors = new Every(TimeSpan.FromMinutes(1), _time);
-        try
+        void Say(Exception e)
         {
-            var untilAnswered = StoreRetry.UntilAnswered(
-                _time,
-                e =>
-                {
-                    if (errors.IsTime())
-                    {
-                        Log.SubscribeFailed(_log, _queueName, e);
-                    }
-                });
-            await using var wakeUps = await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToWakeUpsAsync(_workerId, OnWake, token), _stop.Stopping);
-            // While runs go on, also after the host began to stop.
-            _signals = await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToRunSignalsAsync(_workerId, OnSignal, token), _stop.Stopping);
-            await Task.Delay(Timeout.InfiniteTimeSpan, _stop.Stopping);
+            if (errors.IsTime())
+            {
+                Log.SubscribeFailed(_log, _queueName, e);
+            }
         }
-        catch (OperationCanceledException)
+
+        var untilAnswered = StoreRetry.UntilAnswered(_time, Say);
+        for (var failures = 1; !_stop.Stopping.IsCancellationRequested; failures++)
         {
-            // The host stops.
-        }
-        catch (Exception e)
-        {
-            // Without wake-ups the loops still look in time; only new threads wait for the next safety look.
-            Log.SubscribeFailed(_log, _queueName, e);
+            try
+            {
+                await using var wakeUps = await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToWakeUpsAsync(_workerId, OnWake, token), _stop.Stopping);
+                // While runs go on, also after the host began to stop.
+                _signals ??= await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToRunSignalsAsync(_workerId, OnSignal, token), _stop.Stopping);
+                await Task.Delay(Timeout.InfiniteTimeSpan, _stop.Stopping);
+            }
+            catch (OperationCanceledException) when (_stop.Stopping.IsCancellationRequested)
+            {
+                // The host stops.
+            }
+            catch (Exception e)
+            {
+                // Whatever it is: without wake-ups the loops still look in time, but new threads wait for the next safety look.
+                Say(e);
+                await Task.Delay(Backoff.Doubled(failures, FirstSubscribePause, LongestSubscribePause), _time, _stop.Stopping)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
     }
 

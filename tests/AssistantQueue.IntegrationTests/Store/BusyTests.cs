@@ -53,6 +53,17 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Enqueue_InterruptAndTheRunsKeyIsSomebodyElses_StoresAndSaysSo()
+    {
+        IsConsistent = false;
+        await Seed.RunningAsync("c", ["a"]);
+        await Seed.ForeignAsync("thread:c");
+
+        Assert.Equal(EnqueueStatus.Stored, (await EnqueueAsync("c", Message("b") with { WhenBusy = BusyAction.Interrupt })).Status);
+        Assert.Equal(["a", "b"], await Read.WaitingAsync("c"));
+    }
+
+    [Fact]
     public async Task Enqueue_InterruptWhenNothingRuns_WishesNothing()
     {
         await Seed.WaitingAsync("c", 5_000, "a");

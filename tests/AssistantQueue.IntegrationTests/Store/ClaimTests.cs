@@ -69,6 +69,26 @@ public abstract class ClaimTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Claim_NothingToGive_LetsBatchesGoThatWereKeptLongEnough()
+    {
+        (Options.FailedRetention, Options.CompletedRetention) = (TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(2));
+        foreach (var store in new[] { "failed", "completed" })
+        {
+            await Seed.ScoreAsync(store, "old", Seed.Now - 121_000);
+            await Seed.ScoreAsync(store, "young", Seed.Now - 30_000);
+            await Database.HashSetAsync($"{P}:{store}:old", "count", 2);
+        }
+
+        await Seed.CounterAsync("failed", 2);
+
+        var changes = await ChangesOfAsync(() => ClaimAsync());
+
+        Assert.Equal(["+idle", "+workers", "-completed:old", "-failed:old", "~completed", "~counters", "~failed"], changes);
+        Assert.Equal(0, await Read.CounterAsync("failed"));
+        Assert.Equal(["young"], await Read.MembersAsync("failed"));
+    }
+
+    [Fact]
     public async Task Claim_EmptyQueue_HasNoNextLook()
     {
         var outcome = await ClaimAsync();

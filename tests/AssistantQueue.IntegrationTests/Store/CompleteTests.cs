@@ -95,6 +95,19 @@ public abstract class CompleteTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Complete_ConversationsAreKeptForEverByNow_ItsEndIsLifted()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"]);
+        await Database.HashSetAsync(P + ":conversation:c", "id", "conv_1");
+        await Database.KeyExpireAsync(P + ":conversation:c", TimeSpan.FromMinutes(5));
+
+        await CompleteAsync(lease);
+
+        Assert.Equal("conv_1", (await Read.HashAsync("conversation:c"))["id"]);
+        Assert.Null(await Read.LifetimeAsync("conversation:c"));
+    }
+
+    [Fact]
     public async Task Complete_RedisLostItsData_IsVanished()
     {
         await Seed.WaitingAsync("c", -1, "a");

@@ -56,7 +56,8 @@ internal sealed class ScriptCalls(IDatabase database, string p)
     public async Task<string[]> ClaimAsync(string worker, string token, int most = 10, bool countDeaths = true, bool alone = false)
     {
         var result = (RedisResult[])(await RunAsync(
-            RedisScript.Claim, worker, token, most, most, alone ? "1" : "0", 30_000, 100, 200_000, 1_048_576, countDeaths ? long.MaxValue / 1024 : 0, 3_600_000))!;
+            RedisScript.Claim, worker, token, most, most, alone ? "1" : "0", 30_000, 100, 200_000, 1_048_576, countDeaths ? long.MaxValue / 1024 : 0,
+            3_600_000, 2_592_000_000, 86_400_000))!;
         return [.. result.Skip(6).Select(r => (string)((RedisResult[])r!)[0]!)];
     }
 }

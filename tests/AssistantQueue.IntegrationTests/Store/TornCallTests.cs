@@ -15,16 +15,17 @@ public abstract class TornCallTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
-    public Task Enqueue_Torn_WhatIsStoredIsClaimedAndTheRepetitionStoresTheRest() => TearEverywhereAsync(async (thread, store, tearing) =>
+    public Task Enqueue_Torn_WhatIsStoredIsClaimedAndTheRepetitionStoresWhatHasNoIdYet() => TearEverywhereAsync(async (thread, store, tearing) =>
     {
         Task<EnqueueOutcome> SendAsync(RedisQueueStore to) => to.EnqueueAsync(new EnqueueUnit(thread, [Message("a", "1"), Message("b", "2")]), Ct);
 
         await tearing(() => SendAsync(store));
+        var expected = await StoredOnceAgainAsync(thread, ("1", "a"), ("2", "b"));
         var claimed = await DrainAsync(thread);
         Assert.Equal(EnqueueStatus.Stored, (await SendAsync(Store)).Status);
         claimed.AddRange(await DrainAsync(thread));
 
-        Assert.Equal(["a", "b"], claimed.Distinct());
+        Assert.Equal(expected, claimed);
     });
 
     [Fact]
@@ -34,9 +35,10 @@ public abstract class TornCallTests(StoreServer server) : StoreTest(server)
 
         await tearing(() => store.EnqueueAsync(new EnqueueUnit(thread, [Message("b", "2") with { WhenBusy = BusyAction.Interrupt }]), Ct));
         await CompleteAsync(lease);
+        var expected = await StoredOnceAgainAsync(thread, ("2", "b"));
         await EnqueueAsync(thread, Message("b", "2"));
 
-        Assert.Equal(["b"], (await DrainAsync(thread)).Distinct());
+        Assert.Equal(expected, await DrainAsync(thread));
     });
 
     [Fact]
@@ -78,7 +80,10 @@ public abstract class TornCallTests(StoreServer server) : StoreTest(server)
     {
         Assert.Equal(EnqueueStatus.Stored, (await store.EnqueueAsync(new EnqueueUnit(thread, [Message("a", "1"), Message("b", "2")]), Ct)).Status);
 
-        Assert.Equal(["a", "b"], (await DrainAsync(thread)).Distinct());
+        // Once, or those twice whose ids the first call did not come to.
+        var lines = (await Read.WaitingAsync(thread)).ToList();
+        Assert.Contains(string.Join(' ', lines), (string[])["a b", "a b b", "a b a b"]);
+        Assert.Equal(lines, await DrainAsync(thread));
     });
 
     [Fact]
@@ -196,6 +201,22 @@ public abstract class TornCallTests(StoreServer server) : StoreTest(server)
         }
 
         Assert.InRange(writes, 4, 20);
+    }
+
+    // What lies there when these messages are enqueued once more: those again that have no id, although they are stored.
+    private async Task<string[]> StoredOnceAgainAsync(string thread, params (string Id, string Text)[] messages)
+    {
+        var stored = await Read.WaitingAsync(thread);
+        var again = new List<string>();
+        foreach (var (id, text) in messages)
+        {
+            if (!await Read.ExistsAsync($"message-id:{thread.Length}:{thread}:{id}"))
+            {
+                again.Add(text);
+            }
+        }
+
+        return [.. stored, .. again];
     }
 
     // Claims and completes until nothing of the thread is left.

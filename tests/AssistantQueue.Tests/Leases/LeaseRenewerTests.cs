@@ -111,6 +111,16 @@ public sealed class LeaseRenewerTests : IDisposable
     }
 
     [Fact]
+    public void Drop_NothingMayBeDoneUnderTheLeaseAnyMore()
+    {
+        var held = Hold("c1");
+
+        _renewer.Drop(held);
+
+        Assert.False(held.IsProven);
+    }
+
+    [Fact]
     public void Round_StoreThrowsWhateverItIs_CountsAsUnknownAndSaysSoOnceAMinute()
     {
         Hold("c1");
@@ -146,7 +156,7 @@ public sealed class LeaseRenewerTests : IDisposable
         {
             Asked.Add([.. leases.Select(l => l.ThreadId)]);
             var answers = Answer(leases);
-            return new RenewOutcome(!answers.Contains(RenewAnswer.Unknown), [.. answers.Select(answer => (Renewal)answer)], Next);
+            return new RenewOutcome(!answers.Contains(RenewAnswer.Unknown), [.. answers.Select(answer => (Renewal)answer)], TimeSpan.FromSeconds(30), Next);
         }
     }
 }

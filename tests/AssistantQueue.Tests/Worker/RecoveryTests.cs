@@ -29,6 +29,49 @@ public class RecoveryTests
     }
 
     [Fact]
+    public async Task WakeUps_SubscribingFailsForAnyReason_IsTriedAgain()
+    {
+        // So many partitions that nothing but a wake-up makes the worker look within this test's patience.
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync(), partitions: 64);
+        rig.Options.LockDuration = TimeSpan.FromMinutes(10);
+        var store = rig.Connect();
+        var tries = 0;
+        var subscribed = new TaskCompletionSource();
+        store.Before = method =>
+        {
+            if (method == nameof(IQueueStore.SubscribeToWakeUpsAsync) && ++tries <= 2)
+            {
+                throw new InvalidOperationException("a bug");
+            }
+        };
+        store.After = method =>
+        {
+            if (method == nameof(IQueueStore.SubscribeToWakeUpsAsync))
+            {
+                subscribed.TrySetResult();
+            }
+        };
+        var looked = new CountdownEvent(64);
+        store.Claimed = outcome =>
+        {
+            if (!looked.IsSet)
+            {
+                looked.Signal();
+            }
+
+            return outcome;
+        };
+        await rig.StartWorkerAsync(store: store);
+        await subscribed.Task.WaitAsync(TestTimes.Patience);
+        Assert.True(await Task.Run(() => looked.Wait(TestTimes.Patience)));
+
+        await rig.AddAsync("c1", "hi");
+
+        Assert.Equal("hi", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal(3, tries);
+    }
+
+    [Fact]
     public async Task Probe_EndsWithAFaultOfTheQueuesOwn_AnotherIsSent()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());

@@ -116,7 +116,7 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
         inner.SubscribeToThreadAsync(threadId, onAnnouncement, cancellationToken);
 
     public Task<IAsyncDisposable> SubscribeToWakeUpsAsync(string workerId, Action<int, TimeSpan> onWake, CancellationToken cancellationToken) =>
-        inner.SubscribeToWakeUpsAsync(workerId, onWake, cancellationToken);
+        CallAsync(nameof(SubscribeToWakeUpsAsync), () => inner.SubscribeToWakeUpsAsync(workerId, onWake, cancellationToken));
 
     public ValueTask DisposeAsync()
     {

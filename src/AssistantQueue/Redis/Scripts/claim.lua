@@ -15,11 +15,14 @@ ARGV[10] most characters of all batches after the first
 ARGV[11] the time, unix ms, until which an owner whose record is not renewed counts as dead: later, Redis stood still with this call
          in its hands, and nobody could renew; 0: it doesn't count, Redis was not reachable all the time
 ARGV[12] how long watchers can come back to a run that ended without an outcome, ms
+ARGV[13] how long failed batches are kept, ms
+ARGV[14] how long completed batches are kept, ms
 Returns  { now, next look in ms or -1, next delivery in ms or -1, '1' if timekeeper, suspects due, threads with foreign data,
            { thread, fence, batch, first, last, count, attempts, deaths, '1' if taken over, journal, errors, decisions, wish,
              how many were told of it, { conversation name, value, … } } … }
 Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:idle, p:counters, p:request:<token>,
-         p:events:<thread>: the beginning of the run before, when that has no outcome
+         p:events:<thread>: the beginning of the run before, when that has no outcome;
+         when there is nothing to give, p:failed, p:failed:<batch>, p:completed, p:completed:<batch>
 ]]
 --@include partition
 --@include entry
@@ -30,6 +33,7 @@ Writes   p:leases, p:thread:<thread>, p:due, p:suspects, p:held, p:workers, p:id
 --@include put
 --@include event
 --@include start
+--@include trim
 local due, leases, suspects, held = KEYS[1], p .. ':leases', p .. ':suspects', p .. ':held'
 local worker, token, most, free = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local alone, lock = ARGV[6] == '1', tonumber(ARGV[7])
@@ -227,6 +231,12 @@ if not next_look and redis.call('ZCARD', suspects) == 0 then
   for _, kind in ipairs({ 'pending', 'active' }) do
     if (redis.call('HGET', counters, kind) or '0') ~= '0' then redis.call('HSET', counters, kind, '0') end
   end
+end
+-- Stores that nothing is written to any more keep nothing for longer than they should either. A look without a batch has the time.
+if #claimed == 0 then
+  local gone = trim('failed', tonumber(ARGV[13]), 10000)
+  if gone > 0 then redis.call('HINCRBY', counters, 'failed', 0 - gone) end
+  trim('completed', tonumber(ARGV[14]), 1000)
 end
 if free - #claimed > 0 then
   if not redis.call('ZSCORE', p .. ':idle', worker) then redis.call('ZADD', p .. ':idle', text(now), worker) end

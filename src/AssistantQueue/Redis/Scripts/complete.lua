@@ -26,6 +26,7 @@ Tells    watchers; a worker, when newer messages are due
 --@include put
 --@include conversation
 --@include outcome
+--@include trim
 --@include record
 --@include stamp
 --@include wake

@@ -13,6 +13,7 @@ Returns  '1' closed, '0' somebody else's now
 Writes   p:delivery:<thread>, p:deliveries, p:delivering:<thread>, p:failed, p:failed:<batch>, p:counters
 ]]
 --@include partition
+--@include trim
 --@include record
 local thread, batch = ARGV[2], ARGV[5]
 local list, holding = p .. ':delivery:' .. thread, p .. ':delivering:' .. thread

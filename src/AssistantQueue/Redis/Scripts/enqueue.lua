@@ -74,6 +74,7 @@ end
 -- What newer messages want of the run is kept with it, for the next renewal or owner; telling its worker is only faster.
 local function wish(id, letter)
   local key = p .. ':thread:' .. id
+  -- pcall: the messages are stored by now, and somebody else's key there is the claim's business.
   local h = redis.pcall('HMGET', key, 'owner', 'fence', 'wish', 'approval')
   if h.err then return end
   if not string.find(h[3] or '', letter, 1, true) then redis.call('HSET', key, 'wish', (h[3] or '') .. letter) end
@@ -174,7 +175,7 @@ if total == 0 then
 end
 if not layout then redis.call('HSET', counters, 'layout', ARGV[1], 'born', text(now_us)) end
 -- Due times before messages, the outcome at the end: who crashes between has a thread with nothing in it, not messages that nobody
--- looks for, and a repeated call stores what isn't there.
+-- looks for. Ids come after their messages: who crashes between and is called again has them twice, and the other way round not at all.
 local soonest
 for id, thread in pairs(threads) do
   if thread.moved then

@@ -33,6 +33,7 @@ Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<threa
 --@include put
 --@include conversation
 --@include outcome
+--@include trim
 --@include record
 --@include wake
 --@include rearm
