@@ -27,7 +27,7 @@ public sealed class AssistantQueueOptions
     public string QueuePrefix { get; set; } = "assistant";
 
     /// <summary>Gets or sets how many shares the queue's threads are spread over; one lies in one Redis Cluster slot. Fixed once the queue has stored something.</summary>
-    /// <remarks>1 to 1,024. One serves a single Redis; more let a queue use all masters of a Redis Cluster, at the price of a look and a subscription each.</remarks>
+    /// <remarks>1 to 1,024. One serves a single Redis; more let a queue use all masters of a Redis Cluster, at the price of a thread and a subscription each in every worker, and of a call to Redis every third of <see cref="LockDuration"/>.</remarks>
     /// <value>The default is 1.</value>
     public int Partitions { get; set; } = 1;
 
