@@ -44,7 +44,7 @@ internal sealed class GroupCommit<TItem, TResult>(
         {
             // Outside the lock: the others hand in while this one writes to its socket. A caller's context (a window's thread, a grain's scheduler)
             // may be blocked by that caller for as long as it likes, and everybody else's calls with it: the sending leaves it.
-            _ = SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default ? SendAllAsync() : Task.Run(SendAllAsync);
+            _ = SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default ? SendAllAsync() : Task.Run(SendAllAsync, CancellationToken.None);
         }
 
         return await entry.Result.Task.WaitAsync(cancellationToken);
