@@ -42,12 +42,33 @@ internal sealed class GroupCommit<TItem, TResult>(
 
         if (isFirst)
         {
-            // Outside the lock: the others hand in while this one writes to its socket. A caller's context (a window's thread, a grain's scheduler)
-            // may be blocked by that caller for as long as it likes, and everybody else's calls with it: the sending leaves it.
-            _ = SynchronizationContext.Current is null && TaskScheduler.Current == TaskScheduler.Default ? SendAllAsync() : Task.Run(SendAllAsync, CancellationToken.None);
+            // Outside the lock: the others hand in while this one writes to its socket.
+            BeginToSend();
         }
 
         return await entry.Result.Task.WaitAsync(cancellationToken);
+    }
+
+    // A caller's context (a window's thread, a grain's scheduler) may be blocked by that caller for as long as it likes, and everybody else's calls
+    // with it: the sending goes on without it. The first call is written here nevertheless, where a scheduler doesn't forbid it.
+    private void BeginToSend()
+    {
+        if (TaskScheduler.Current != TaskScheduler.Default)
+        {
+            _ = Task.Run(SendAllAsync, CancellationToken.None);
+            return;
+        }
+
+        var context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
+        try
+        {
+            _ = SendAllAsync();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+        }
     }
 
     private async Task SendAllAsync()
