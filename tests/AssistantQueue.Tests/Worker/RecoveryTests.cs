@@ -51,7 +51,7 @@ public class RecoveryTests
                 subscribed.TrySetResult();
             }
         };
-        var looked = new CountdownEvent(64);
+        using var looked = new CountdownEvent(64);
         store.Claimed = outcome =>
         {
             if (!looked.IsSet)
