@@ -4,12 +4,12 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.TestHost;
 
-/// <summary>The model of <c>worker --chat true</c>: told "use tools" it asks for two at once, otherwise it answers with every text, call and result that it was given.</summary>
-internal sealed class LocalModel : IChatClient
+/// <summary>The model of <c>worker --chat true</c>: told "use tools" it asks for two at once, told "a story" it writes one in three pieces, otherwise it answers with every text, call and result that it was given.</summary>
+internal sealed class LocalModel(bool hangs) : IChatClient
 {
-    /// <summary>Gives a queue this model and its tools; with <paramref name="hangs"/> the tool "slow" never returns. Each call prints a line.</summary>
+    /// <summary>Gives a queue this model and its tools; with <paramref name="hangs"/> the tool "slow" never returns, and a story stops before its last piece. Each call prints a line.</summary>
     public static void Use(IAssistantQueueBuilder queue, bool hangs) => queue
-        .UseChatClient(new LocalModel())
+        .UseChatClient(new LocalModel(hangs))
         .AddTool(AIFunctionFactory.Create((AIFunctionArguments arguments) => Called(arguments), "quick"))
         .AddTool(AIFunctionFactory.Create(
             async (AIFunctionArguments arguments, CancellationToken cancellationToken) =>
@@ -28,6 +28,15 @@ internal sealed class LocalModel : IChatClient
         if (all[^1].Text == "use tools")
         {
             yield return new ChatResponseUpdate(ChatRole.Assistant, [new FunctionCallContent("q", "quick"), new FunctionCallContent("s", "slow")]);
+            yield break;
+        }
+
+        if (all[^1].Text == "a story")
+        {
+            yield return new ChatResponseUpdate(ChatRole.Assistant, "Once ");
+            yield return new ChatResponseUpdate(ChatRole.Assistant, "upon ");
+            await (hangs ? Task.Delay(Timeout.Infinite, cancellationToken) : Task.CompletedTask);
+            yield return new ChatResponseUpdate(ChatRole.Assistant, "a time");
             yield break;
         }
 

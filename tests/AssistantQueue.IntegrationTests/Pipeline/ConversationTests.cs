@@ -66,7 +66,7 @@ public sealed class ConversationTests
 
     [Theory]
     [MemberData(nameof(Apis))]
-    public async Task Watch_WorkerIsKilledInTheMiddleOfAText_SeesTheNextRunAndItsTextFromTheBeginning(string api)
+    public async Task Watch_WorkerIsKilledInTheMiddleOfAText_SeesTheNextRunAndNoMixOfTwoTexts(string api)
     {
         await using var rig = await StartAsync(api, "--DeltaPause", "00:00:00.050");
         var first = await rig.StartWorkerAsync();
@@ -110,7 +110,10 @@ public sealed class ConversationTests
         Assert.Equal((begun.BatchId, 1), (again.BatchId, again.Attempt));
         Assert.Equal([receipt.MessageId], again.MessageIds);
         Assert.All(since.Skip(1).SkipLast(1), update => Assert.IsType<TextDelta>(update));
-        Assert.Equal(((BatchReplied)since[^1]).Reply.Text, text);
+        // A run that goes on at the API is polled by its next owner; what that doesn't tell of the text is in the reply.
+        var reply = ((BatchReplied)since[^1]).Reply;
+        Assert.StartsWith(text, reply.Text, StringComparison.Ordinal);
+        Assert.StartsWith(string.Concat(before.OfType<TextDelta>().Select(delta => delta.Text)), reply.Text, StringComparison.Ordinal);
         var all = before.Concat(since).Select(update => update.Position).ToList();
         Assert.Equal(all.Count, all.Distinct().Count());
     }

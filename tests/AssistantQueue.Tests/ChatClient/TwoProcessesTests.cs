@@ -14,11 +14,7 @@ public class TwoProcessesTests
     {
         var redis = await TestRedis.ConnectionStringAsync();
         var prefix = "chat-" + Guid.NewGuid().ToString("N")[..8];
-        string[] worker =
-        [
-            "worker", "--chat", "true", "--AssistantQueue:RedisConnectionString", redis, "--AssistantQueue:QueuePrefix", prefix,
-            "--AssistantQueue:LockDuration", "00:00:03", "--AssistantQueue:MessageDelay", "00:00:00",
-        ];
+        var worker = Worker(redis, prefix);
         using var producer = Producer(redis, prefix);
         await producer.StartAsync();
         var queue = producer.Services.GetRequiredService<IAssistantMessageQueue>();
@@ -55,6 +51,45 @@ public class TwoProcessesTests
         Assert.Equal(["called slow s True"], second.Output.Where(l => l.StartsWith("called", StringComparison.Ordinal)));
         await producer.StopAsync();
     }
+
+    [Fact]
+    public async Task Worker_KilledInTheMiddleOfAText_WatcherThatComesBackSeesTheNextRunsTextFromItsBeginning()
+    {
+        var redis = await TestRedis.ConnectionStringAsync();
+        var prefix = "chat-" + Guid.NewGuid().ToString("N")[..8];
+        using var producer = Producer(redis, prefix);
+        await producer.StartAsync();
+        var queue = producer.Services.GetRequiredService<IAssistantMessageQueue>();
+        await using var first = await TestHostProcess.StartAsync([.. Worker(redis, prefix), "--hangs", "true"]);
+        await queue.AddMessageToThreadAsync("c1", "a story");
+        string after;
+        BatchStarted begun;
+        await using (var watch = new Updates(queue, "c1", "0"))
+        {
+            begun = await watch.NextAsync<BatchStarted>();
+            Assert.Equal("Once upon ", await watch.TextAsync(10));
+            after = watch.All[^1].Position;
+        }
+
+        Assert.Contains('.', after);
+        await first.KillAsync();
+        await using var second = await TestHostProcess.StartAsync(Worker(redis, prefix));
+        await using var again = new Updates(queue, "c1", after);
+
+        // Nothing of the old run's text comes again, and nothing of the new one's is taken for its continuation.
+        var started = Assert.IsType<BatchStarted>(await again.NextAsync());
+        Assert.Equal((begun.BatchId, begun.FirstSequence, 1), (started.BatchId, started.FirstSequence, started.Attempt));
+        Assert.Equal(begun.MessageIds, started.MessageIds);
+        Assert.Equal("Once upon a time", await again.TextAsync(16));
+        Assert.Equal("Once upon a time", (await again.NextAsync<BatchReplied>()).Reply.Text);
+        await producer.StopAsync();
+    }
+
+    private static string[] Worker(string redis, string prefix) =>
+    [
+        "worker", "--chat", "true", "--AssistantQueue:RedisConnectionString", redis, "--AssistantQueue:QueuePrefix", prefix,
+        "--AssistantQueue:LockDuration", "00:00:03", "--AssistantQueue:MessageDelay", "00:00:00",
+    ];
 
     private static IHost Producer(string redis, string prefix)
     {
