@@ -82,6 +82,57 @@ public abstract class ReadTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task History_OfABatchThatWasTriedAgain_TellsHowEachRunBegan()
+    {
+        var messages = (await EnqueueAsync("c", Message("a", flush: true), Message("b"))).Receipts.Select(r => r.Sequence).ToList();
+        var first = await ClaimOneAsync("w1");
+        Assert.False(await Read.ExistsAsync("events:c"));
+        await RetryAsync(first.Lease);
+        Assert.Equal(Began(first, 1), Told((await Store.ReadHistoryAsync("c", 0, Ct)).LastRun!.Value));
+        messages.Add((await EnqueueAsync("c", Message("d"))).Receipts[0].Sequence);
+        var second = await ClaimOneAsync("w2");
+        await PassAsync("leases");
+        var third = await ClaimOneAsync("w3");
+
+        var running = await Store.ReadHistoryAsync("c", 0, Ct);
+
+        Assert.Equal([AnnouncementKind.Retrying, AnnouncementKind.Started, AnnouncementKind.Started], running.Events!.Select(e => e.Kind));
+        Assert.Equal([Began(first, 1), Began(second, 2)], running.Events!.Skip(1).Select(Told));
+        Assert.Equal(Began(third, 2), Told(running.LastRun!.Value));
+        await Database.KeyExpireAsync(P + ":events:c", 60 * Second);
+        await Store.CompleteAsync(third.Lease, new CompleteWrite("reply", [], OpenDelivery: false, Keep: false, messages), Ct);
+        var answered = await Store.ReadHistoryAsync("c", 0, Ct);
+        Assert.Null(answered.LastRun);
+        var outcome = Assert.Single(answered.Outcomes);
+        Assert.Equal((Began(third, 2), "reply"), (Told(outcome.Began), outcome.Reply));
+        Assert.Equal(messages, outcome.Sequences);
+        // As long as the reply.
+        Assert.InRange((await Read.LifetimeAsync("events:c"))!.Value, TimeSpan.FromMinutes(59), TimeSpan.FromHours(1));
+
+        static (long, string, long, long, long) Began(ClaimedBatch batch, int attempt) =>
+            (batch.Lease.Fence, batch.Lease.BatchId, batch.FirstSequence, batch.LastSequence, attempt);
+        static (long, string, long, long, long) Told(ThreadAnnouncement told) => (told.Stamp, told.BatchId, told.FirstSequence, told.LastSequence, told.Number);
+    }
+
+    [Fact]
+    public async Task History_BehindAPlace_HasNewerMessagesAndThoseThatARunSinceNames()
+    {
+        Options.MaxBatchMessages = 3;
+        var texts = Enumerable.Range(0, 1_200).Select(i => $"{i}").ToArray();
+        var sequences = await Seed.WaitingAsync("c", -1, texts);
+
+        var page = await Store.ReadHistoryAsync("c", sequences[249], Ct);
+        Assert.Equal(texts[250..750], page.Waiting.Select(e => e.Body));
+        Assert.True(page.HasMore);
+        var last = await Store.ReadHistoryAsync("c", sequences[749], Ct);
+        Assert.Equal(texts[750..], last.Waiting.Select(e => e.Body));
+        Assert.False(last.HasMore);
+        var running = await ClaimOneAsync();
+        Assert.Equal([.. texts[..3], .. texts[750..]], (await Store.ReadHistoryAsync("c", sequences[749], Ct)).Waiting.Select(e => e.Body));
+        Assert.Empty((await Store.ReadHistoryAsync("c", running.Lease.Fence, Ct)).Waiting);
+    }
+
+    [Fact]
     public async Task History_RetryPausing_HasNoRunningBatch()
     {
         var lease = await Seed.RunningAsync("c", ["a"]);
