@@ -306,7 +306,8 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
                 }
                 else if (type == "error")
                 {
-                    throw new ApiCallException(ApiError.From(data.Get("error") ?? data), mayHaveBeenTaken: false);
+                    // the stream had begun: before its first event nobody knows whether there is a run
+                    throw new ApiCallException(ApiError.From(data.Get("error") ?? data), mayHaveBeenTaken: true);
                 }
             }
         }

@@ -252,8 +252,11 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
                             return response;
                         case "" when ResponseReading.IsOver(data):
                             return data;
-                        case "error":
+                        case "error" when round.RunId is not null && !context.Options.Background:
                             throw await FailAsync(round, ApiError.From(data.Get("error") ?? data), cancellationToken);
+                        case "error":
+                            // of the stream, not of the response: that goes on in the background, or, before its first event, nobody knows whether there is one
+                            throw new ApiCallException(ApiError.From(data.Get("error") ?? data), mayHaveBeenTaken: true);
                     }
                 }
             }

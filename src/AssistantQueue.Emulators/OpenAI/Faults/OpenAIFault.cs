@@ -55,6 +55,9 @@ public enum OpenAIFaultKind
 
     /// <summary>The model answers after <see cref="OpenAIFault.Delay"/>.</summary>
     RunTakesLong,
+
+    /// <summary>Nothing more comes after <see cref="OpenAIFault.AfterEvents"/> events of a stream, until the client goes away.</summary>
+    HangStream,
 }
 
 /// <summary>A fault for the requests that it fits. Immutable.</summary>
@@ -112,10 +115,10 @@ public sealed record OpenAIFault
     public TimeSpan Delay { get; init; }
 
     [JsonIgnore]
-    internal bool IsOfRun => Kind >= OpenAIFaultKind.RunFails;
+    internal bool IsOfRun => Kind is >= OpenAIFaultKind.RunFails and <= OpenAIFaultKind.RunTakesLong;
 
     [JsonIgnore]
-    internal bool IsOfStream => Kind is OpenAIFaultKind.CutStream or OpenAIFaultKind.EndStream or OpenAIFaultKind.ErrorInStream;
+    internal bool IsOfStream => Kind is OpenAIFaultKind.CutStream or OpenAIFaultKind.EndStream or OpenAIFaultKind.ErrorInStream or OpenAIFaultKind.HangStream;
 
     /// <summary>429 <c>rate_limit_exceeded</c>.</summary>
     /// <param name="retryAfter">Sent as <c>retry-after</c> in whole seconds and <c>retry-after-ms</c>; null for none.</param>

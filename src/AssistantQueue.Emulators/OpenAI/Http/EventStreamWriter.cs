@@ -38,6 +38,11 @@ internal static class EventStreamWriter
             SentEvent? next;
             try
             {
+                if (sent >= fault?.AfterEvents && fault.Kind is OpenAIFaultKind.HangStream)
+                {
+                    await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+                }
+
                 next = await answer.Events.ReadAsync(position, cancellationToken).ConfigureAwait(false);
                 if (next is null)
                 {

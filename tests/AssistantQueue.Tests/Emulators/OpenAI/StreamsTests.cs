@@ -73,6 +73,33 @@ public sealed class StreamsTests : EmulatorTest
     }
 
     [Fact]
+    public async Task BackgroundStream_ThatHangs_SaysNothingMoreAndTheWorkGoesOn()
+    {
+        Emulator.Faults.Add(new() { Kind = OpenAIFaultKind.HangStream, AfterEvents = 2, Count = 1 });
+        using var request = new HttpRequestMessage(HttpMethod.Post, "responses")
+        {
+            Content = new StringContent("""{"model":"m","stream":true,"background":true,"input":"a b c"}""", null, "application/json"),
+        };
+        using var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Ct);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Ct));
+        var lines = new List<string?>();
+        while (lines.Count < 6)
+        {
+            lines.Add(await reader.ReadLineAsync(Ct));
+        }
+
+        using var given = CancellationTokenSource.CreateLinkedTokenSource(Ct);
+        var next = reader.ReadLineAsync(given.Token).AsTask();
+        var id = (string)JsonNode.Parse(lines[1]!["data: ".Length..])!["response"]!["id"]!;
+        Assert.Equal("completed", (await EndOfAsync(id)).Runs.Single().Status);
+
+        Assert.Equal(["event: response.created", "event: response.queued"], lines.Where(l => l!.StartsWith("event", StringComparison.Ordinal)));
+        Assert.False(next.IsCompleted);
+        await given.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => next);
+    }
+
+    [Fact]
     public async Task Run_Streamed_HasTheEventsInOrder()
     {
         var thread = await NewThreadAsync();
