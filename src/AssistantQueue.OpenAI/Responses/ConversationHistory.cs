@@ -55,7 +55,8 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
 
     public override async Task<Tail> LookAsync(CancellationToken cancellationToken)
     {
-        if (!context.Journal.Notes.TryGetValue(StateNames.Before, out var before))
+        // a post of unknown outcome without its place: what was written down is lost, and an operator retries
+        if (!context.Journal.Notes.TryGetValue(StateNames.Before, out var before) && !context.Journal.IsOutcomeUnknown)
         {
             return Tail.Nothing;
         }
@@ -68,7 +69,7 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
             var page = await PageAsync(PageSize, after, cancellationToken);
             foreach (var item in page.List("data"))
             {
-                if (item.Text("id") == before)
+                if (before is not null && item.Text("id") == before)
                 {
                     isComplete = true;
                     break;
@@ -80,7 +81,7 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
             after = page.Text("last_id");
             if (page.Get("has_more")?.ValueKind != JsonValueKind.True || after is null)
             {
-                isComplete |= before.Length == 0;
+                isComplete |= before is "";
                 break;
             }
         }

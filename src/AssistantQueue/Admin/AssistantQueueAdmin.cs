@@ -119,15 +119,25 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
 
     private static RunJournal Journal(FailedEntry entry)
     {
+        if (entry.Journal is not { Length: > 0 } json)
+        {
+            return new RunJournal();
+        }
+
         try
         {
-            return entry.Journal is { } json ? JsonSerializer.Deserialize(json, StoreJson.Journal) ?? new RunJournal() : new RunJournal();
+            if (JsonSerializer.Deserialize(json, StoreJson.Journal) is { Version: <= RunJournal.CurrentVersion } journal)
+            {
+                return journal;
+            }
         }
         catch (JsonException)
         {
-            // A journal that can't be read is why the batch failed; what the API has can't be known from it.
-            return new RunJournal();
+            // Why the batch failed, perhaps; it is treated as below.
         }
+
+        // What the API has can't be known from a journal that can't be read, or that a newer version wrote: it may have everything, so it is looked for first.
+        return new RunJournal { Rounds = [new JournalRound { PostingAt = Batch(entry.Failure).FailedAt }] };
     }
 
     private static StoredMessage? Body(StoredEntry entry)

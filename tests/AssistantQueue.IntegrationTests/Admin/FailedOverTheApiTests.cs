@@ -9,6 +9,7 @@ namespace AssistantQueue.IntegrationTests.Admin;
 /// <summary>What retry, edit and discard mean for messages that the API refused, has, or may have.</summary>
 public sealed class FailedOverTheApiTests : IAsyncLifetime
 {
+    private readonly string _prefix = TestRedis.NewPrefix();
     private OpenAIEmulator _emulator = null!;
     private IHost _host = null!;
 
@@ -76,6 +77,28 @@ public sealed class FailedOverTheApiTests : IAsyncLifetime
         Assert.Equal((1, 1), (Ledger.TimesPosted("hi"), Ledger.TimesAccepted("hi")));
     }
 
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task Retry_JournalThatCanNotBeReadOrIsOfANewerVersion_MessagesAreLookedForFirst(bool isResponses, bool isNewer)
+    {
+        var journal = isNewer ? """{"version":2,"poem":"…"}""" : """{"version":1,"rounds":""";
+        await StartAsync(o => (o.Model, o.AssistantId) = (isResponses ? "gpt-test" : null, isResponses ? null : "asst_test"));
+        _emulator.Faults.Add(new() { Operation = "create_r*", Kind = OpenAIFaultKind.Cut, AfterWork = true, Count = 1 });
+        var (receipt, failure) = await FailAsync("hi");
+        await using var redis = await (await TestRedis.GetAsync()).Instance.ConnectAsync();
+        await redis.GetDatabase().HashSetAsync($"{{{_prefix}:0}}:failed:{failure.BatchId}", "journal", journal);
+        Assert.Equal((0, true), ((await Admin.GetFailedAsync(failure.BatchId, Ct))!.PostedThrough, (await Admin.GetFailedAsync(failure.BatchId, Ct))!.IsPostUnknown));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Admin.EditFailedAsync(failure.BatchId, receipt.MessageId, "hello", Ct));
+
+        await Admin.RetryFailedAsync(failure.BatchId, Ct);
+
+        Assert.Equal("You wrote: “hi”.", await RepliedAsync());
+        Assert.Equal((1, 1), (Ledger.TimesPosted("hi"), Ledger.TimesAccepted("hi")));
+    }
+
     [Fact]
     public async Task Discard_MessagesThatTheApiHas_StayInItsConversationUnanswered()
     {
@@ -96,7 +119,7 @@ public sealed class FailedOverTheApiTests : IAsyncLifetime
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.AddAssistantMessageQueue(o =>
         {
-            (o.RedisConnectionString, o.QueuePrefix, o.MessageDelay) = (redis, TestRedis.NewPrefix(), TimeSpan.Zero);
+            (o.RedisConnectionString, o.QueuePrefix, o.MessageDelay) = (redis, _prefix, TimeSpan.Zero);
             (o.MaxAttempts, o.UnknownOutcomeWait) = (1, TimeSpan.FromSeconds(1));
         }).UseOpenAI(o =>
         {
