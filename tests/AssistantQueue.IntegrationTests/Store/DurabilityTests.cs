@@ -1,6 +1,7 @@
 using AssistantQueue.IntegrationTests.Redis;
 using AssistantQueue.Redis;
 using AssistantQueue.Store;
+using AssistantQueue.Tests.OpenAIBackends;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
 
@@ -94,6 +95,31 @@ public sealed class DurabilityTests : IAsyncLifetime
         Assert.Equal(2, (int)await Server(_toReplica).ExecuteAsync("LLEN", "{d:0}:messages:c1"));
     }
 
+    [RedisServerFact]
+    public async Task Enqueue_ClientIdsAroundTheWaitDifferOnce_IsRepeatedAndStoredOnce()
+    {
+        var ids = new ClientIds { Differ = number => number == 1 };
+        await using var store = new RedisQueueStore(Connect(), () => _options, TimeProvider.System, () => Given(ids.On(_toPrimary)));
+
+        var outcome = await EnqueueAsync(store);
+
+        Assert.Equal((EnqueueStatus.Stored, 2), (outcome.Status, ids.Pairs));
+        Assert.Equal(1, await _toPrimary.GetDatabase().ListLengthAsync("{d:0}:messages:c1"));
+    }
+
+    [RedisServerFact]
+    public async Task Enqueue_ClientIdsAroundTheWaitAlwaysDiffer_SaysThatItDoesNotKnow()
+    {
+        var clock = new HurriedTime();
+        var ids = new ClientIds { Differ = _ => true };
+        await using var store = new RedisQueueStore(Connect(), () => _options, clock, () => Given(ids.On(_toPrimary)));
+
+        var told = await Assert.ThrowsAsync<EnqueueOutcomeUnknownException>(() => EnqueueAsync(store));
+
+        Assert.Contains("cut while replicas were waited for", told.InnerException!.Message, StringComparison.Ordinal);
+        Assert.Equal(1, await _toPrimary.GetDatabase().ListLengthAsync("{d:0}:messages:c1"));
+    }
+
     // The store answers again: its connections are there, and a repetition is on its way or waiting.
     private async Task<bool> NextConnectionAsync()
     {
@@ -113,10 +139,15 @@ public sealed class DurabilityTests : IAsyncLifetime
         return false;
     }
 
-    private Task<EnqueueOutcome> EnqueueAsync() =>
-        _store.EnqueueAsync(new EnqueueUnit("c1", [new NewMessage("m", false, """{"id":"m","text":"hi"}""", 2, null, false)]), default);
+    private Task<EnqueueOutcome> EnqueueAsync() => EnqueueAsync(_store);
+
+    private static Task<EnqueueOutcome> EnqueueAsync(RedisQueueStore store) =>
+        store.EnqueueAsync(new EnqueueUnit("c1", [new NewMessage("m", false, """{"id":"m","text":"hi"}""", 2, null, false)]), default);
 
     private RedisConnection Connect() => RedisConnection.Own("", _primary.ConnectionString, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance);
+
+    private static RedisConnection Given(IConnectionMultiplexer multiplexer) =>
+        RedisConnection.Given("", () => multiplexer, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance);
 
     private static IServer Server(ConnectionMultiplexer multiplexer) => multiplexer.GetServer(multiplexer.GetEndPoints()[0]);
 }
