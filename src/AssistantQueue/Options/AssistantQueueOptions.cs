@@ -8,7 +8,11 @@ public sealed class AssistantQueueOptions
     public const string SectionName = "AssistantQueue";
 
     /// <summary>Gets or sets where Redis is: StackExchange.Redis syntax, or a <c>redis://</c> or <c>rediss://</c> URL.</summary>
-    /// <remarks>Not needed when an <c>IConnectionMultiplexer</c> is in DI.</remarks>
+    /// <remarks>
+    /// Not needed when an <c>IConnectionMultiplexer</c> is in DI. The thread pool serves such a one: an app that blocks its pool for longer than
+    /// <see cref="LockDuration"/> loses its conversations to other workers, unless it sets StackExchange.Redis' feature flag <c>DedicatedThreads</c> before
+    /// it makes the multiplexer.
+    /// </remarks>
     /// <value>The default is <c>ConnectionStrings:redis</c>.</value>
     public string? RedisConnectionString { get; set; }
 

@@ -72,6 +72,7 @@ internal sealed class RedisConnection : IAsyncDisposable, IDisposable
     }
 
     /// <summary>The app's own multiplexer, which is never disposed here. Making it may fail and is tried again then.</summary>
+    /// <remarks>What serves its sockets is the app's choice; by default it is the thread pool, and who blocks that loses leases (README, Redis).</remarks>
     public static RedisConnection Given(string queueName, Func<IConnectionMultiplexer> multiplexer, TimeSpan connectTimeout, TimeProvider time, ILogger logger) =>
         new(queueName, () => Task.FromResult(multiplexer()), isOwn: false, connectTimeout, time, logger);
 

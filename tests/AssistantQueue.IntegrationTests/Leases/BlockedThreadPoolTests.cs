@@ -6,6 +6,7 @@ using AssistantQueue.Store;
 using AssistantQueue.Tests.Worker;
 using AssistantQueue.Waiting;
 using Microsoft.Extensions.Logging.Abstractions;
+using StackExchange.Redis;
 
 namespace AssistantQueue.IntegrationTests.Leases;
 
@@ -25,9 +26,24 @@ public class BlockedThreadPoolTests
     [Fact]
     public async Task Renewal_ThreadPoolIsBlockedForTwoLeases_KeepsTheLease()
     {
-        var options = new AssistantQueueOptions { QueuePrefix = TestRedis.NewPrefix(), LockDuration = TimeSpan.FromSeconds(3) };
         var redis = (await TestRedis.GetAsync()).Instance.ConnectionString;
         await using var connection = RedisConnection.Own("", redis, TimeSpan.FromSeconds(5), TimeProvider.System, NullLogger.Instance);
+        await KeepsTheLeaseAsync(connection);
+    }
+
+    [Fact]
+    public async Task Renewal_OverTheAppsMultiplexerWithThreadsOfItsOwn_KeepsTheLease()
+    {
+        // What the README tells an app to do before it makes its multiplexer.
+        ConnectionMultiplexer.SetFeatureFlag("DedicatedThreads", true);
+        await using var multiplexer = await (await TestRedis.GetAsync()).Instance.ConnectAsync();
+        await using var connection = RedisConnection.Given("", () => multiplexer, TimeSpan.FromSeconds(5), TimeProvider.System, NullLogger.Instance);
+        await KeepsTheLeaseAsync(connection);
+    }
+
+    private static async Task KeepsTheLeaseAsync(RedisConnection connection)
+    {
+        var options = new AssistantQueueOptions { QueuePrefix = TestRedis.NewPrefix(), LockDuration = TimeSpan.FromSeconds(3) };
         connection.Start();
         using var renewals = new CountdownEvent(TwoLeases);
         await using var store = new CountedStore(new RedisQueueStore(connection, () => options, TimeProvider.System), renewals);
