@@ -97,7 +97,7 @@ internal sealed class FinishStep
                     await GiveUpAsync(batch, held, FailureKind.Poison, error, null, [], journal: null);
                     break;
                 case RunUnreadable unreadable:
-                    await GiveUpAsync(batch, held, FailureKind.Corrupt, unreadable.Error, null, [], journal: null);
+                    await GiveUpAsync(batch, held, FailureKind.Corrupt, unreadable.Error, null, [], journal: null, unreadable.Through);
                     break;
                 case RunTooNew tooNew:
                     if (_newerVersions.IsTime())
@@ -244,10 +244,11 @@ internal sealed class FinishStep
         string? error,
         FailedAttempt? last,
         IReadOnlyList<KeyValuePair<string, string?>> conversation,
-        NextJournal? journal)
+        NextJournal? journal,
+        long? upTo = null)
     {
         // Of a batch that was not run nobody knows more than the stored journal.
-        var through = Failures.Through(batch, kind, journal?.IsPosted ?? true);
+        var through = upTo ?? Failures.Through(batch, kind, journal?.IsPosted ?? true);
         var failure = _failures.Batch(batch, kind, error, last, through);
         var write = new FailWrite(
             JsonSerializer.Serialize(failure, StoreJson.Failure),

@@ -26,7 +26,9 @@ internal sealed record RunLeaseEnded : RunOutcome;
 internal sealed record RunPoisonous : RunOutcome;
 
 /// <summary>What is stored for the batch can't be read; it was not run.</summary>
-internal sealed record RunUnreadable(string Error) : RunOutcome;
+/// <param name="Error">What is broken.</param>
+/// <param name="Through">The message that can't be read, with which those before it are given up; null gives up the whole batch.</param>
+internal sealed record RunUnreadable(string Error, long? Through) : RunOutcome;
 
 /// <summary>What is stored was written by a newer version of the library; it was not run.</summary>
 internal sealed record RunTooNew(int Version) : RunOutcome;

@@ -40,7 +40,8 @@ internal sealed class RunStep(
 
         if (stored.Error is { } error)
         {
-            return new RunUnreadable(error);
+            // Of what the API has, or may have, no part goes on by itself.
+            return new RunUnreadable(error, stored.Journal is { PostedThrough: 0, Rounds.Count: 0 } ? stored.BrokenSequence : null);
         }
 
         if (batch.Deaths >= settings.MaxDeaths)

@@ -8,7 +8,8 @@ namespace AssistantQueue.Run;
 /// <param name="Journal">The journal; a fresh one when none is stored.</param>
 /// <param name="NewerVersion">The version, when something was written by a newer library; null otherwise.</param>
 /// <param name="Error">What is broken; null when all could be read.</param>
-internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJournal Journal, int? NewerVersion, string? Error)
+/// <param name="BrokenSequence">The sequence number of the first message that is broken; null when none is, or what is broken concerns them all.</param>
+internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJournal Journal, int? NewerVersion, string? Error, long? BrokenSequence = null)
 {
     /// <summary>The version of messages that this library writes and the newest it can read.</summary>
     public const int MessageVersion = 0;
@@ -18,6 +19,7 @@ internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJour
         var messages = new List<BatchMessage>(batch.Entries.Count);
         int? newer = null;
         string? error = null;
+        long? broken = null;
         foreach (var entry in batch.Entries)
         {
             try
@@ -33,7 +35,8 @@ internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJour
             catch (Exception e) when (IsUnreadable(e))
             {
                 // Not e's message: it may quote what the user said.
-                error = $"The stored message with sequence {entry.Sequence} can't be read ({e.GetType().Name}, {entry.Body.Length:N0} characters).";
+                broken ??= entry.Sequence;
+                error ??= $"The stored message with sequence {entry.Sequence} can't be read ({e.GetType().Name}, {entry.Body.Length:N0} characters).";
             }
         }
 
@@ -60,9 +63,10 @@ internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJour
         catch (Exception e) when (e is JsonException or NotSupportedException or InvalidOperationException)
         {
             error = $"The stored journal can't be read ({e.GetType().Name}, {batch.Journal!.Length:N0} characters).";
+            broken = null;
         }
 
-        return new StoredBatch(messages, journal, newer, error);
+        return new StoredBatch(messages, journal, newer, error, broken);
     }
 
     /// <summary>Reads a message that joins a run.</summary>

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
+using AssistantQueue.IntegrationTests.Store;
 using AssistantQueue.Store;
 using Microsoft.Extensions.Logging;
 
@@ -175,11 +177,15 @@ public class RecoveryTests
     public async Task Owner_ThatLearnsThatItsLeaseIsLost_StopsAtOnceAndWritesNothing()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        await using var redis = await rig.ToRedisAsync();
         var frozen = rig.Connect();
+        var told = new TaskCompletionSource();
         var release = new TaskCompletionSource();
         rig.Backend.Answer = async (run, token) =>
         {
-            await release.Task.WaitAsync(token);
+            await using var registration = token.Register(() => told.TrySetResult());
+            // Not the token: it answers although it was told to stop.
+            await release.Task;
             return "first owner";
         };
         var worker = await rig.StartWorkerAsync(store: frozen);
@@ -195,12 +201,19 @@ public class RecoveryTests
         await rig.EndLeasesAsync();
         await rig.ClaimAsDyingWorkerAsync();
         Assert.Single((await rig.ClaimAsDyingWorkerAsync(suspects: true)).Batches);
+        var before = await Snapshot.TakeAsync(redis, rig.Keys);
 
         frozen.Before = _ => { };
+        await told.Task.WaitAsync(TestTimes.Patience);
         release.SetResult();
         await worker.StopAsync(default);
 
         Assert.True(rig.Handler.HasNothingMore);
+        // By the store's word, not by its own clock.
+        Assert.Single(rig.Log.Collector.GetSnapshot(), r => r.Id.Name == "LeaseLost");
+        Assert.DoesNotContain(rig.Log.Collector.GetSnapshot(), r => r.Id.Name == "LeaseUnproven");
+        // Its own record is all that a worker writes that owns nothing.
+        Assert.Empty((await Snapshot.TakeAsync(redis, rig.Keys)).ChangesSince(before).Except(["~workers", "+idle", "~idle", "-idle"]));
     }
 
     [Fact]
@@ -277,6 +290,46 @@ public class RecoveryTests
 
         Assert.Equal(FailureKind.Corrupt, failure.Kind);
         Assert.Equal("good", (await rig.Handler.NextReplyAsync()).Text);
+        var kept = await rig.Store.Failed.ReadAsync(failure.BatchId, default);
+        Assert.Equal("""{"id":"m1","text":""", Assert.Single(kept!.Messages).Body);
+    }
+
+    [Fact]
+    public async Task Message_ThatCanNotBeRead_AmongGoodOnes_TakesOnlyThoseBeforeItWithIt()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var first = await rig.AddAsync("c1", "before");
+        var broken = await rig.AddRawAsync("c1", """{"id":"m1","text":""");
+        await rig.AddAsync("c1", "behind");
+        await rig.AddAsync("c1", "it");
+        await rig.StartWorkerAsync();
+
+        var failure = await rig.Handler.NextFailureAsync();
+        var reply = await rig.Handler.NextReplyAsync();
+
+        Assert.Equal((FailureKind.Corrupt, first.Sequence, broken.Sequence), (failure.Kind, failure.FirstSequence, failure.LastSequence));
+        Assert.Contains($"sequence {broken.Sequence} ", failure.Error, StringComparison.Ordinal);
+        Assert.Equal(["id-before", $"sequence:{broken.Sequence}"], failure.MessageIds);
+        Assert.Equal(("behind|it", 1), (reply.Text, reply.Attempt));
+        Assert.Equal(2, (await rig.Store.Failed.ReadAsync(failure.BatchId, default))!.Messages.Count);
+    }
+
+    [Fact]
+    public async Task Message_ThatCanNotBeRead_OfABatchThatTheApiMayHave_TakesTheWholeBatchWithIt()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        await rig.AddRawAsync("c1", """{"id":"m1","text":""");
+        var last = await rig.AddAsync("c1", "behind");
+        var batch = (await rig.ClaimAsDyingWorkerAsync()).Batches[0];
+        var journal = new RunJournal { Rounds = { new JournalRound() } };
+        await rig.Store.WriteJournalAsync(batch.Lease, new JournalWrite(JsonSerializer.Serialize(journal, StoreJson.Journal), true, []), default);
+        await rig.EndLeasesAsync();
+        await rig.StartWorkerAsync();
+
+        var failure = await rig.Handler.NextFailureAsync();
+
+        Assert.Equal((FailureKind.Corrupt, last.Sequence), (failure.Kind, failure.LastSequence));
+        Assert.Empty(rig.Backend.Runs);
     }
 
     [Fact]
@@ -292,7 +345,58 @@ public class RecoveryTests
         await rig.StopWorkersAsync();
         Assert.Equal(ReplyState.Pending, (await rig.Store.FindReplyAsync("newer", newer.Sequence, default)).State);
         Assert.Single(rig.Logged(LogLevel.Warning), r => r.Message.Contains("newer version", StringComparison.Ordinal));
+        Assert.Equal(["newer", "newer too"], await HeldAsync(rig));
         Assert.Empty((await rig.ClaimAsDyingWorkerAsync()).Batches);
+    }
+
+    [Fact]
+    public async Task Message_OfANewerVersion_ComesBackFromBeingHeldAndIsAnsweredByAWorkerThatKnowsIt()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        await using var redis = await rig.ToRedisAsync();
+        await rig.AddRawAsync("newer", """{"v":2,"id":"m1","text":"a poem"}""");
+        await rig.StartWorkerAsync();
+        await rig.AddAsync("c1", "hi");
+        await rig.Handler.NextReplyAsync();
+        await rig.StopWorkersAsync();
+
+        // A worker of that version would read it as this one reads its own; and the time passes for which it is held.
+        var entry = (string)(await redis.GetDatabase().ListGetByIndexAsync(rig.Keys + ":messages:newer", 0))!;
+        await redis.GetDatabase().ListSetByIndexAsync(rig.Keys + ":messages:newer", 0, entry.Replace("\"v\":2", "\"v\":0", StringComparison.Ordinal));
+        Assert.Equal(["newer"], await HeldAsync(rig));
+        await redis.GetDatabase().SortedSetAddAsync(rig.Keys + ":held", "newer", 1);
+        await rig.StartWorkerAsync();
+
+        var reply = await rig.Handler.NextReplyAsync();
+        Assert.Equal(("newer", "a poem", 1), (reply.ThreadId, reply.Text, reply.Attempt));
+        Assert.Equal(0, await redis.GetDatabase().SortedSetLengthAsync(rig.Keys + ":held"));
+    }
+
+    [Fact]
+    public async Task Message_OfANewerVersion_IsWarnedOfOnceAMinute()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var clock = new MovedTime();
+        var store = rig.Connect();
+        var held = new SemaphoreSlim(0);
+        store.After = method =>
+        {
+            if (method == nameof(IQueueStore.ReleaseAsync))
+            {
+                held.Release();
+            }
+        };
+        await rig.StartWorkerAsync(store: store, time: clock);
+        int[] warnings = [0, 0, 0];
+        for (var i = 0; i < warnings.Length; i++)
+        {
+            clock.Ahead += i < 2 ? TimeSpan.Zero : TimeSpan.FromMinutes(1);
+            await rig.AddRawAsync($"newer{i}", """{"v":2,"id":"m1","poem":"…"}""");
+            Assert.True(await held.WaitAsync(TestTimes.Patience));
+            warnings[i] = rig.Logged(LogLevel.Warning).Count(r => r.Message.Contains("newer version", StringComparison.Ordinal));
+        }
+
+        Assert.Equal([1, 1, 2], warnings);
     }
 
     [Fact]
@@ -310,6 +414,7 @@ public class RecoveryTests
         await rig.StopWorkersAsync();
         Assert.Equal(ReplyState.Pending, (await rig.Store.FindReplyAsync("newer", batch.FirstSequence, default)).State);
         Assert.Single(rig.Logged(LogLevel.Warning), r => r.Message.Contains("newer version", StringComparison.Ordinal));
+        Assert.Equal(["newer"], await HeldAsync(rig));
         Assert.Empty((await rig.ClaimAsDyingWorkerAsync()).Batches);
     }
 
@@ -346,7 +451,10 @@ public class RecoveryTests
         rig.Handler.Reply = (reply, _) => reply.Text == "first" && Interlocked.Decrement(ref failures) >= 0
             ? throw new InvalidOperationException("the shop is closed")
             : Task.CompletedTask;
-        await rig.StartWorkerAsync();
+        var store = rig.Connect();
+        var pauses = new ConcurrentQueue<TimeSpan>();
+        store.Postponed = pauses.Enqueue;
+        await rig.StartWorkerAsync(store: store);
         await rig.AddAsync("c1", "first");
         await rig.Backend.NextAsync();
         await rig.AddAsync("c1", "second");
@@ -356,6 +464,7 @@ public class RecoveryTests
         Assert.Equal("first", (await rig.Handler.NextReplyAsync()).Text);
         Assert.Equal("second", (await rig.Handler.NextReplyAsync()).Text);
         Assert.Equal(2, rig.Backend.Runs.Count);
+        Assert.Equal([rig.Options.Backoff.Delay, 2 * rig.Options.Backoff.Delay], pauses);
     }
 
     [Fact]
@@ -411,5 +520,25 @@ public class RecoveryTests
         {
             await rig.Handler.NextReplyAsync();
         }
+    }
+
+    /// <summary>The threads that are held, later than now by Redis' clock.</summary>
+    private static async Task<string[]> HeldAsync(WorkerRig rig)
+    {
+        await using var redis = await rig.ToRedisAsync();
+        var now = new DateTimeOffset(await redis.GetServers()[0].TimeAsync()).ToUnixTimeMilliseconds();
+        return [.. (await redis.GetDatabase().SortedSetRangeByScoreAsync(rig.Keys + ":held", now)).Select(t => (string)t!).Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>The system's clock, ahead by what a test says.</summary>
+    private sealed class MovedTime : TimeProvider
+    {
+        public TimeSpan Ahead { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Ahead;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => System.GetElapsedTime(0).Ticks + Ahead.Ticks;
     }
 }

@@ -34,6 +34,11 @@ public class StopTests
         await first.StopAsync(default);
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"took {clock.Elapsed} of 30 s");
 
+        // Whoever asks now has it: nobody waits for a lease to end.
+        var given = await ClaimAsync(rig);
+        Assert.Equal((before.BatchId, 0, 0, true), (given.Lease.BatchId, given.FailedAttempts, given.Deaths, given.IsTakeover));
+        await rig.Store.ReleaseAsync(given.Lease, new ReleaseWrite(TimeSpan.Zero, null, IsPosted: true), default);
+
         await rig.StartWorkerAsync();
         var reply = await rig.Handler.NextReplyAsync();
         Assert.Equal(("adopted run_1", 1), (reply.Text, reply.Attempt));

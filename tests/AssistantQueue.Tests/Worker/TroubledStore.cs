@@ -17,6 +17,9 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     /// <summary>Called after a call was done; what it throws is the answer.</summary>
     public Action<string> After { get; set; } = _ => { };
 
+    /// <summary>Told of each pause before a delivery is tried again, before the call.</summary>
+    public Action<TimeSpan> Postponed { get; set; } = _ => { };
+
     /// <summary>Told of each signal to a run, after the worker.</summary>
     public Action<RunSignal> Signalled { get; set; } = _ => { };
 
@@ -95,8 +98,11 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     public Task<bool> CloseDeliveryAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
         CallAsync(nameof(CloseDeliveryAsync), () => inner.CloseDeliveryAsync(delivery, cancellationToken));
 
-    public Task<bool> PostponeDeliveryAsync(OpenDelivery delivery, TimeSpan delay, bool countTry, CancellationToken cancellationToken) =>
-        CallAsync(nameof(PostponeDeliveryAsync), () => inner.PostponeDeliveryAsync(delivery, delay, countTry, cancellationToken));
+    public Task<bool> PostponeDeliveryAsync(OpenDelivery delivery, TimeSpan delay, bool countTry, CancellationToken cancellationToken)
+    {
+        Postponed(delay);
+        return CallAsync(nameof(PostponeDeliveryAsync), () => inner.PostponeDeliveryAsync(delivery, delay, countTry, cancellationToken));
+    }
 
     public Task<bool> AbandonDeliveryAsync(OpenDelivery delivery, FailedBatch failure, CancellationToken cancellationToken) =>
         CallAsync(nameof(AbandonDeliveryAsync), () => inner.AbandonDeliveryAsync(delivery, failure, cancellationToken));

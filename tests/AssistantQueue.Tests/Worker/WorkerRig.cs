@@ -66,13 +66,14 @@ internal class WorkerRig : IAsyncDisposable
     /// <param name="store">The worker's store; null connects anew.</param>
     /// <param name="handler">Its handler; null is the rig's.</param>
     /// <param name="backend">Its backend; null is the rig's.</param>
+    /// <param name="time">Its clock; null is the system's.</param>
     public async Task<AssistantQueueWorker> StartWorkerAsync(
-        TimeSpan? shutdown = null, IQueueStore? store = null, IAssistantReplyHandler? handler = null, IAssistantBackend? backend = null)
+        TimeSpan? shutdown = null, IQueueStore? store = null, IAssistantReplyHandler? handler = null, IAssistantBackend? backend = null, TimeProvider? time = null)
     {
         var dispatcher = new HandlerDispatcher(_services.GetRequiredService<IServiceScopeFactory>(), _ => [handler ?? Handler], hasHandlers: true, Log);
         var worker = new AssistantQueueWorker(
             "", store ?? Connect(), backend ?? Backend, new ToolSet("", Tools), new ToolCaller(_services.GetRequiredService<IServiceScopeFactory>(), TimeProvider.System, Log),
-            () => Options, dispatcher, _metrics, TimeProvider.System, Log, new NoLifetime(), shutdown ?? TimeSpan.FromSeconds(30));
+            () => Options, dispatcher, _metrics, time ?? TimeProvider.System, Log, new NoLifetime(), shutdown ?? TimeSpan.FromSeconds(30));
         _workers.Add(worker);
         await worker.StartAsync(CancellationToken.None);
         return worker;
@@ -107,6 +108,12 @@ internal class WorkerRig : IAsyncDisposable
     /// <summary>Claims what is due as a worker that is then never heard of again.</summary>
     public async Task<ClaimOutcome> ClaimAsDyingWorkerAsync(bool suspects = false) =>
         await Store.ClaimAsync(new ClaimRequest(0, "dead-" + Guid.NewGuid().ToString("N"), Guid.NewGuid().ToString("N"), 1, 1, suspects), CancellationToken.None);
+
+    /// <summary>Gets what the names of the keys begin with.</summary>
+    public string Keys => $"{{{Options.QueuePrefix}:0}}";
+
+    /// <summary>The test's own way to the keys.</summary>
+    public Task<ConnectionMultiplexer> ToRedisAsync() => ConnectionMultiplexer.ConnectAsync(_redis + ",allowAdmin=true");
 
     /// <summary>Ends every lease and every worker's record, as time would; Redis' clock can't be moved.</summary>
     public Task EndLeasesAsync() => EndAsync("leases", "workers");

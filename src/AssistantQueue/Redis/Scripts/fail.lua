@@ -72,7 +72,8 @@ local gone = record('failed', batch, thread, ARGV[10], count, ARGV[9], table.con
 redis.call('HSET', p .. ':failed:' .. batch, 'first', text(first), 'last', text(last), 'journal', ARGV[15] ~= '' and ARGV[15] or h[2] or '')
 write_conversation(thread, 17, tonumber(ARGV[13]))
 local left = remove(thread, last, count)
-local attempts = attempts_after(count_attempt(h[1], text(tried)), last)
+-- What can't be read was not run: the messages behind it have lost no attempt.
+local attempts = attempts_after(ARGV[10] == 'Corrupt' and (h[1] or '') or count_attempt(h[1], text(tried)), last)
 if left > 0 and attempts ~= '' then
   -- Newer messages that had joined: their own attempts are not used up.
   redis.call('HDEL', key, 'batch', 'first', 'last', 'count', 'journal', 'errors', 'posted', 'deaths', 'began')
