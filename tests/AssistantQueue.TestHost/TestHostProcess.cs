@@ -28,6 +28,9 @@ public sealed class TestHostProcess : IAsyncDisposable
     /// <summary>Everything that the process has printed so far, standard output only.</summary>
     public IReadOnlyCollection<string> Output => _output;
 
+    /// <summary>Everything that the process has printed to standard error so far: its log.</summary>
+    public IReadOnlyCollection<string> Errors => _errors;
+
     /// <summary>Whether the process is over.</summary>
     public bool HasExited => _process.HasExited;
 

@@ -78,6 +78,41 @@ public sealed class TakeoverTests(ITestOutputHelper output)
         Assert.Equal(Threads, (await rig.Emulator.GetLedgerAsync(requests: false)).Runs.Count);
     }
 
+    [Fact]
+    public async Task WorkerKilled_WithRunsThatNobodyCanAdopt_TheFirstIsTakenOverWithinLockDurationAndASecondAndTheOthersWaitForIt()
+    {
+        const int Suspects = 3;
+        var redis = (await TestRedis.GetAsync()).Instance;
+        await using var rig = await PipelineRig.StartAsync(
+            redis.ConnectionString,
+            new Dictionary<string, string> { ["MessageDelay"] = "00:00:00", ["LockDuration"] = Lock.ToString(), ["OpenAI:Model"] = "gpt-test" });
+        await using var connection = await redis.ConnectAsync();
+        // A tool that never returns: such a run counts as its owner's death, and runs alone from then on.
+        var killed = await rig.StartWorkerAsync("--chat", "true", "--hangs", "true");
+        for (var i = 0; i < Suspects; i++)
+        {
+            await rig.Queue.AddMessageToThreadAsync($"c{i}", "use tools");
+        }
+
+        await Servers.AgreeAsync(() => Task.FromResult(killed.Output.Count(line => line.StartsWith("called slow", StringComparison.Ordinal)) == Suspects), "every thread calls its tool");
+        var heir = await rig.StartWorkerAsync("--chat", "true", "--hangs", "true");
+        var before = await FencesAsync(connection, rig.Prefix, Suspects);
+
+        var kill = await TimeAsync(connection);
+        await killed.KillAsync();
+        await heir.WaitForLineAsync(line => line.StartsWith("called slow", StringComparison.Ordinal));
+        var after = await FencesAsync(connection, rig.Prefix, Suspects);
+
+        var first = Assert.Single(after.Except(before));
+        var seconds = (first - kill) / 1e6;
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"the first suspect was taken over {seconds:0.000} s after the kill"));
+        Assert.True(seconds <= Lock.TotalSeconds + 1, $"The first suspect was taken over {seconds} s after the kill.");
+        Assert.Single(heir.Output, line => line.StartsWith("called slow", StringComparison.Ordinal));
+    }
+
+    private static async Task<long[]> FencesAsync(ConnectionMultiplexer connection, string prefix, int threads) =>
+        await Task.WhenAll(Enumerable.Range(0, threads).Select(async i => (long)await connection.GetDatabase().HashGetAsync($"{{{prefix}:0}}:thread:c{i}", "fence")));
+
     private static async Task<long> TimeAsync(ConnectionMultiplexer connection)
     {
         var time = (RedisResult[])(await connection.GetDatabase().ExecuteAsync("TIME"))!;
