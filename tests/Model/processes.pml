@@ -51,7 +51,11 @@ end:
 #else
            if
            :: (found[s_thread[s]] & (1 + s_asked[s])) && s_batch[s] == h_batch[s_thread[s]] -> s_at[s] = Found
-           :: else -> s_at[s] = Check
+#ifdef JOINS_UNKNOWN_POST
+           :: else -> s_at[s] = (s_asked[s] -> Join : Check)
+#else
+           :: else -> s_at[s] = Check                            /* nothing more joins it */
+#endif
            fi
 #endif
          :: s_round[s] == 0 -> s_at[s] = Save

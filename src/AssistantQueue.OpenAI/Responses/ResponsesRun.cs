@@ -193,7 +193,13 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         try
         {
             var outputs = await context.OutputsAsync(cancellationToken);
-            await context.Run.JoinWaitingAsync(cancellationToken);
+            // outputs of unknown outcome may still arrive, sent by an owner that was frozen: found by their ids, they would be taken for this post
+            // together with a message that joined only now, and that nobody would send any more
+            if (Journal.LastRound is not { RunId: null, Calls.Count: 0 })
+            {
+                await context.Run.JoinWaitingAsync(cancellationToken);
+            }
+
             return [.. outputs.Select(o => new KeyValuePair<string, string>(o.CallId, o.Output))];
         }
         catch (AssistantBackendException)

@@ -41,6 +41,20 @@ public class BusyTests : BackendTest
     }
 
     [Fact]
+    public async Task Run_OutputsOfUnknownOutcomeArePostedAgain_NothingMoreJoinsThem()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, Skip = 1, Count = 1 });
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = new TestTools().Add("look"), Joining = { "and this" } };
+        await FailAsync(NewBackend(), batch);
+        batch.Joining.Add("too late");
+
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(["too late"], batch.Joining);
+        Assert.Equal((2, 1, 0), (Ledger.TimesPosted("and this"), Ledger.TimesAccepted("and this"), Ledger.TimesPosted("too late")));
+    }
+
+    [Fact]
     public async Task Run_NoToolRound_NothingJoins()
     {
         var batch = new StoredBatch("t", "hi") { Tools = new TestTools().Add("look"), Joining = { "and this" } };
