@@ -74,6 +74,22 @@ public abstract class FailTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Fail_OlderPartThatCantBeRead_CountsNoAttemptOfTheOthers()
+    {
+        await Seed.WaitingAsync("c", -1, "a", "b", "d");
+        var batch = await ClaimOneAsync();
+
+        var write = new FailWrite("{}", FailureKind.Corrupt, [], OpenDelivery: false, batch.FirstSequence + 1);
+        Assert.Equal(FinishAnswer.Applied, await Store.FailAsync(batch.Lease, write, Ct));
+
+        var next = await ClaimOneAsync();
+        Assert.Equal(["d"], Texts(next));
+        Assert.Equal((0, 0L), (next.FailedAttempts, next.AttemptedThrough));
+        Assert.NotEqual(batch.Lease.BatchId, next.Lease.BatchId);
+        Assert.Equal((1, 1, 2), (await Read.CounterAsync("pending"), await Read.CounterAsync("active"), await Read.CounterAsync("failed")));
+    }
+
+    [Fact]
     public async Task Fail_OlderPartAndMessagesBehindTheBatch_LeavesBoth()
     {
         await Seed.WaitingAsync("c", -1, "a");
