@@ -98,7 +98,7 @@ public abstract class BusyTests(StoreServer server) : StoreTest(server)
         var changes = await ChangesOfAsync(() => EnqueueAsync("c", Message("c") with { WhenBusy = BusyAction.Interrupt }));
 
         Assert.Equal(["+due", "+request", "-held", "~counters", "~messages:c", "~thread:c"], changes);
-        Assert.Null((await Store.ReadHistoryAsync("c", Ct)).Approval);
+        Assert.Null((await Store.ReadHistoryAsync("c", 0, Ct)).Approval);
         var next = await ClaimOneAsync("w2");
         Assert.Equal(RunWish.Interrupt, next.Wish);
         Assert.Equal(["a"], Texts(next));
