@@ -14,6 +14,9 @@ internal static partial class ErrorMap
     /// <summary>The code of a run that was cancelled at the API, by us or by somebody else; the queue knows it.</summary>
     public const string Cancelled = "cancelled";
 
+    /// <summary>The code of a call that found nobody: no such host, a closed port, no trust. Surely not taken.</summary>
+    public const string Unreachable = "unreachable";
+
     // spent money and closed accounts: no conversation can work, however often it is tried
     private static readonly HashSet<string> Account = new(StringComparer.Ordinal)
     {
@@ -25,7 +28,7 @@ internal static partial class ErrorMap
     private static readonly HashSet<string> Settings = new(StringComparer.Ordinal)
     {
         "invalid_api_key", "invalid_organization", "invalid_project", "model_not_found", "unsupported_model",
-        "DeploymentNotFound", "OperationNotSupported", "unknown_url", NotSent,
+        "DeploymentNotFound", "OperationNotSupported", "unknown_url", NotSent, Unreachable,
     };
 
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal)
@@ -88,10 +91,12 @@ internal static partial class ErrorMap
         error.Status == 400 && CallText().Match(error.Message) is { Success: true } match ? match.Groups["call"].Value : null;
 
     /// <summary>Whether the error says that the thing with this id doesn't exist. A 404 that doesn't name it means something else: a wrong address, a wrong model.</summary>
+    /// <remarks>A server that doesn't know the address quotes it, and the id with it: <c>Invalid URL (POST /v1/threads/thread_1/runs)</c> says nothing about the thread.</remarks>
     public static bool IsGone(ApiError error, string? id) =>
-        id is not null
+        id is { Length: > 0 }
         && (error.Status == 404 || (error.Status == 400 && error.Code is "previous_response_not_found" or "conversation_not_found" or "not_found"))
-        && error.Message.Contains(id, StringComparison.Ordinal);
+        && !Settings.Contains(error.Code ?? "")
+        && Names(error.Message, id);
 
     /// <summary>The setting to look at, below the queue's OpenAI section; null when no setting is at fault.</summary>
     public static string? SettingAtFault(ApiError error)
@@ -105,14 +110,33 @@ internal static partial class ErrorMap
         {
             { Code: "model_not_found" or "unsupported_model" or "DeploymentNotFound" } or { Param: "model" } => "Model",
             { Param: "assistant_id" } => "AssistantId",
-            { Status: 401 or 403 } or { Code: "invalid_api_key" } => "ApiKey",
-            { Status: 404 } when error.Message.Contains("assistant", StringComparison.OrdinalIgnoreCase) => "AssistantId",
+            { Status: 401 or 403 } or { Code: "invalid_api_key" or NotSent } => "ApiKey",
+            { Code: Unreachable } => "Endpoint",
+            { Status: 404 } when error.Code != "unknown_url" && !error.Message.StartsWith("Invalid URL", StringComparison.Ordinal) && error.Message.Contains("assistant", StringComparison.OrdinalIgnoreCase) => "AssistantId",
             { Status: 404 or 405 or 410 or 501 or (>= 300 and < 400) } => "Endpoint",
             _ => null,
         };
     }
 
-    [GeneratedRegex(@"(while a run|already has an active run) (?<run>run_[A-Za-z0-9_-]+)")]
+    // as a word of its own, not as a part of another id, nor of a path or URL
+    private static bool Names(string message, string id)
+    {
+        for (var at = message.IndexOf(id, StringComparison.Ordinal); at >= 0; at = message.IndexOf(id, at + 1, StringComparison.Ordinal))
+        {
+            var end = at + id.Length;
+            if ((at == 0 || !IsOfPath(message[at - 1])) && (end == message.Length || !IsOfPath(message[end])))
+            {
+                return true;
+            }
+        }
+
+        return false;
+
+        static bool IsOfPath(char c) => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '/' or '=' or '&' or '%';
+    }
+
+    // compatible servers name their runs as they like
+    [GeneratedRegex(@"while a run (?<run>\S+?) is active|already has an active run ['""]?(?<run>\S+?)['""]?[.,;]?(\s|$)")]
     private static partial Regex ActiveRunText();
 
     [GeneratedRegex(@"No tool output found for function call (?<call>[A-Za-z0-9_-]+)")]

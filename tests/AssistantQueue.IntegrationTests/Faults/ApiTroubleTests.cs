@@ -32,7 +32,7 @@ public abstract class ApiTroubleTests(string api)
 
     public static TheoryData<string> PassingTroubles => [.. Passing.Keys];
 
-    private static CancellationToken Ct => new CancellationTokenSource(Patience).Token;
+    protected static CancellationToken Ct => new CancellationTokenSource(Patience).Token;
 
     private bool IsResponses => api == "responses";
 
@@ -274,4 +274,24 @@ public abstract class ApiTroubleTests(string api)
 
 public sealed class ResponsesTroubleTests() : ApiTroubleTests("responses");
 
-public sealed class AssistantsTroubleTests() : ApiTroubleTests("assistants");
+public sealed class AssistantsTroubleTests() : ApiTroubleTests("assistants")
+{
+    [Fact]
+    public async Task Api_ShutDownForAWhile_ForgetsNoThreadAndGoesOnInTheSame()
+    {
+        await using var queue = await TroubledApi.StartAsync(o => o.AssistantId = "asst_test", o => o.MaxAttempts = 1);
+        await queue.AskAsync("c", "hi", Ct);
+
+        // each call is answered 404 with its address, which has the thread's id in it
+        queue.Emulator.Options.HasAssistants = false;
+        var receipt = await queue.Queue.AddMessageToThreadAsync("c", "again", cancellationToken: Ct);
+        await queue.Emulator.Ledger.WaitForAsync(l => l.Requests.Any(r => r.Status == 404), Ct);
+        queue.Emulator.Options.HasAssistants = true;
+        var reply = await queue.Queue.WaitForReplyAsync(receipt, Ct);
+
+        Assert.Equal(("You wrote: “again”. Before that you had written 1 message.", 1), (reply.Text, reply.Attempt));
+        Assert.Single(queue.Ledger.Runs.DistinctBy(r => r.ConversationId));
+        Assert.Equal(["hi", "again"], queue.Ledger.TextsOf("c"));
+        await queue.EndAsync();
+    }
+}

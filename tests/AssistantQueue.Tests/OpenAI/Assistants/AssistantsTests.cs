@@ -215,11 +215,11 @@ public class AssistantsTests : BackendTest
     }
 
     [Fact]
-    public async Task Run_ApiShutDown_PausesTheBackend()
+    public async Task Run_ApiShutDown_PausesTheBackendAndForgetsNoThread()
     {
         Emulator.Options.HasAssistants = false;
 
-        var failure = await FailAsync(NewBackend(), new StoredBatch("t", "hi") { Conversation = { ["thread"] = "thread_1" } });
+        var failure = await FailAsync(NewBackend(), batch);
 
         Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
     }
@@ -257,3 +257,9 @@ public class AssistantsTests : BackendTest
         Assert.Single(Ledger.Runs);
     }
 }
+        var batch = new StoredBatch("t", "hi") { Conversation = { ["thread"] = "thread_1" } };
+        // the answer quotes the address, which has the thread's id in it
+        Assert.Contains("thread_1", failure.Message);
+        Assert.Contains("AssistantQueue:OpenAI:Endpoint", failure.Message);
+        Assert.Equal("thread_1", batch.Conversation["thread"]);
+        Assert.DoesNotContain(Ledger.Requests, r => r.Path == "/v1/threads");

@@ -35,6 +35,7 @@ public class ErrorMapTests
     [InlineData(405, "method_not_supported", null, "Not allowed to POST", BackendErrorKind.BackendUnavailable)]
     [InlineData(302, null, null, "a body", BackendErrorKind.BackendUnavailable)]
     [InlineData(0, ErrorMap.NotSent, null, "No token", BackendErrorKind.BackendUnavailable)]
+    [InlineData(0, ErrorMap.Unreachable, null, "No such host", BackendErrorKind.BackendUnavailable)]
     // the batch's own
     [InlineData(400, "invalid_prompt", "invalid_request_error", "Invalid prompt", BackendErrorKind.Permanent)]
     [InlineData(400, "context_length_exceeded", null, "Too long", BackendErrorKind.Permanent)]
@@ -79,6 +80,15 @@ public class ErrorMapTests
     [InlineData(400, "previous_response_not_found", "Previous response with id 'thread_1' not found.", true)]
     [InlineData(400, null, "Something about thread_1", false)]
     [InlineData(500, null, "thread_1", false)]
+    // the server doesn't know the address, and quotes it
+    [InlineData(404, null, "Invalid URL (POST /v1/threads/thread_1/runs)", false)]
+    [InlineData(404, null, "Invalid URL (GET /v1/threads/thread_1)", false)]
+    [InlineData(404, null, "Cannot GET https://example.org/v1/threads?id=thread_1", false)]
+    [InlineData(404, "unknown_url", "Unknown request URL: POST thread_1", false)]
+    [InlineData(404, "model_not_found", "The model of thread_1 does not exist", false)]
+    [InlineData(404, null, "GET /v1/threads/thread_1: there is no thread thread_1.", true)]
+    [InlineData(404, null, "thread_1", true)]
+    [InlineData(404, null, "No thread found with id 'thread_12'.", false)]
     public void IsGone_NamesTheId_OnlyThen(int status, string? code, string message, bool expected) =>
         Assert.Equal(expected, ErrorMap.IsGone(new ApiError { Status = status, Code = code, Message = message }, "thread_1"));
 
@@ -89,6 +99,25 @@ public class ErrorMapTests
         Assert.Equal("run_nuUS", ErrorMap.ActiveRun(new ApiError { Message = "Thread thread_CPVZ already has an active run run_nuUS." }));
         Assert.Null(ErrorMap.ActiveRun(new ApiError { Message = "Thread thread_CPVZ has no run." }));
     }
+
+    [Theory]
+    [InlineData("Can't add messages to t while a run 3f2a.7-b is active.", "3f2a.7-b")]
+    [InlineData("Thread t already has an active run 3f2a.7-b.", "3f2a.7-b")]
+    [InlineData("Thread t already has an active run 3f2a7b", "3f2a7b")]
+    [InlineData("Thread t already has an active run '3f2a7b'. Wait for it.", "3f2a7b")]
+    [InlineData("Can't add messages to t while a run is active.", null)]
+    public void ActiveRun_IdsOfOtherServers_AreUnderstood(string message, string? run)
+    {
+        Assert.Equal(run, ErrorMap.ActiveRun(new ApiError { Message = message }));
+        Assert.Equal(run is not null, ErrorMap.IsBusy(new ApiError { Status = 400, Message = message }));
+    }
+
+    [Theory]
+    [InlineData(null, "Invalid URL (GET /v1/assistants/asst_1)", "Endpoint")]
+    [InlineData("unknown_url", "Unknown request URL: GET /assistants/asst_1", "Endpoint")]
+    [InlineData(null, "No assistant found with id 'asst_1'.", "AssistantId")]
+    public void SettingAtFault_404_IsTheAssistantOnlyWhenTheAddressIsKnown(string? code, string message, string setting) =>
+        Assert.Equal(setting, ErrorMap.SettingAtFault(new ApiError { Status = 404, Code = code, Message = message }));
 
     [Fact]
     public void CallWithoutOutput_Poisoned_NamesTheCall() =>

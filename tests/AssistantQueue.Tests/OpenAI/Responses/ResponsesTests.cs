@@ -257,6 +257,19 @@ public class ResponsesTests : BackendTest
         var second = new StoredBatch("t", "more") { BatchId = "batch-2", Conversation = first.Conversation };
 
         var busy = await FailAsync(backend, second);
+    [Fact]
+    public async Task Run_ConversationsShutDown_PausesTheBackendAndForgetsNone()
+    {
+        Emulator.Options.HasConversations = false;
+        var batch = new StoredBatch("t", "hi") { Conversation = { ["conversation"] = "conv_1" } };
+
+        var failure = await FailAsync(NewBackend(), batch);
+
+        Assert.Contains("conv_1", failure.Message);
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Equal("conv_1", batch.Conversation["conversation"]);
+    }
+
 
         Assert.Equal(BackendErrorKind.ThreadBusy, busy.Kind);
         Assert.False(busy.IsOutcomeUnknown);
