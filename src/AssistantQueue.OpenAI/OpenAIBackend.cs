@@ -6,9 +6,10 @@ using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.OpenAI;
 
-/// <summary>The backend of <c>UseOpenAI()</c>: picks the API when the first batch runs, and hands on what its run tells.</summary>
+/// <summary>The backend of <c>UseOpenAI()</c>: hands batches to the API that the settings chose at the start, and hands on what their runs tell.</summary>
 internal sealed class OpenAIBackend(
     string settingsPath,
+    OpenAIApi chosenApi,
     Lazy<IOpenAIRunner> runner,
     KeptOptions<OpenAIOptions> options,
     KeptOptions<AssistantQueueOptions> queueOptions,
@@ -45,11 +46,11 @@ internal sealed class OpenAIBackend(
     {
         if (IsOfThisApi(run))
         {
-            await Runner().CancelAsync(Context(run, static _ => ValueTask.CompletedTask), cancellationToken);
+            await Runner(run).CancelAsync(Context(run, static _ => ValueTask.CompletedTask), cancellationToken);
         }
     }
 
-    public string? FindContentFault(IReadOnlyList<AIContent> contents) => ContentRules.Fault(options.Value.EffectiveApi, contents);
+    public string? FindContentFault(IReadOnlyList<AIContent> contents) => ContentRules.Fault(chosenApi, contents);
 
     private async Task RunIntoAsync(BatchRun run, ChannelWriter<RunUpdate> updates, CancellationToken cancellationToken)
     {
@@ -66,7 +67,7 @@ internal sealed class OpenAIBackend(
                 run.Journal.PostedThrough = 0;
             }
 
-            var api = Runner();
+            var api = Runner(run);
             run.Journal.Notes[StateNames.Api] = api.Name;
             var reply = await api.RunAsync(Context(run, update => updates.WriteAsync(update, cancellationToken)), cancellationToken);
             await updates.WriteAsync(reply, cancellationToken);
@@ -79,10 +80,11 @@ internal sealed class OpenAIBackend(
         }
     }
 
-    private bool IsOfThisApi(BatchRun run) => !run.Journal.Notes.TryGetValue(StateNames.Api, out var api) || api == Runner().Name;
+    private bool IsOfThisApi(BatchRun run) => !run.Journal.Notes.TryGetValue(StateNames.Api, out var api) || api == Runner(run).Name;
 
-    // Whatever keeps the client from being made (settings, a factory of the app's) is no fault of the batch.
-    private IOpenAIRunner Runner()
+    // Whatever keeps the client from being made (settings, a factory of the app's) is no fault of the batch,
+    // and says nothing about what an earlier owner has posted: the next one follows it, or looks for it.
+    private IOpenAIRunner Runner(BatchRun run)
     {
         try
         {
@@ -91,7 +93,10 @@ internal sealed class OpenAIBackend(
         catch (Exception exception)
         {
             throw new AssistantBackendException(
-                BackendErrorKind.BackendUnavailable, $"The client of the API can't be made ({settingsPath}): {exception.Message}", exception);
+                BackendErrorKind.BackendUnavailable, $"The client of the API can't be made ({settingsPath}): {exception.Message}", exception)
+            {
+                IsOutcomeUnknown = run.Journal.Rounds.Count > 0,
+            };
         }
     }
 

@@ -1,7 +1,7 @@
 namespace AssistantQueue;
 
 /// <summary>The settings of <c>UseOpenAI()</c>. Bound to the section <c>OpenAI</c> below the queue's own, for example <c>AssistantQueue:OpenAI</c>; named by the queue.</summary>
-/// <remarks>Keys, endpoints and the choice of API are read once, when the first batch runs; model, assistant and the others before each run.</remarks>
+/// <remarks>Keys, endpoints, <see cref="AzureApiVersion"/>, <see cref="NetworkTimeout"/> and the choice of API are read once, at the start; model, assistant and the others before each run.</remarks>
 public sealed class OpenAIOptions
 {
     /// <summary>Gets or sets which API runs the batches.</summary>

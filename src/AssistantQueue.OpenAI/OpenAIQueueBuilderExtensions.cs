@@ -64,9 +64,11 @@ public static class OpenAIQueueBuilderExtensions
         var current = new KeptOptions<OpenAIOptions>(options, name, Rejected);
         var queue = new KeptOptions<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name, Rejected);
         return new OpenAIBackend(
+        var atStart = current.Value;
             path,
-            // A client that can't be made now is tried again with the next run.
-            new Lazy<IOpenAIRunner>(() => CreateRunner(services, name, current.Value, time), LazyThreadSafetyMode.PublicationOnly),
+            atStart.EffectiveApi,
+            // A client that can't be made now is tried again with the next run, from the same settings.
+            new Lazy<IOpenAIRunner>(() => CreateRunner(services, name, atStart, time), LazyThreadSafetyMode.PublicationOnly),
             current,
             queue,
             time,

@@ -1,4 +1,5 @@
 using AssistantQueue.OpenAI;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -69,6 +70,17 @@ public sealed class KeptSettingsTests : IDisposable
 
         Assert.True(_backend.Settings.Stream);
         Assert.Equal(2, _logs.GetSnapshot().Count(r => r.Level == LogLevel.Error));
+    }
+
+    [Fact]
+    public void FindContentFault_OtherApiSetMeanwhile_StillJudgesByTheOneThatRuns()
+    {
+        var image = new DataContent(new byte[] { 1 }, "image/png");
+
+        Change("AssistantId", "asst_1");
+
+        Assert.Equal("asst_1", _backend.Settings.AssistantId);
+        Assert.Null(_backend.FindContentFault([image]));
     }
 
     private void Change(string setting, string value)

@@ -203,3 +203,19 @@ public class ClientTests : BackendTest
         public override ValueTask<AccessToken> GetTokenAsync(TokenRequestContext requestContext, CancellationToken cancellationToken) => throw new InvalidOperationException("nobody is signed in");
     }
 }
+    [Fact]
+    public async Task Run_ClientCanNotBeMadeWhileAResponseIsUnderWay_LeavesItToTheNextOwner()
+    {
+        var batch = new StoredBatch("t", "/slow 1\nhi");
+        await LeaveAsync(NewBackend(), batch, update => update is RunStarted);
+
+        var failure = await FailAsync(NewBackend(services: NoProxy), batch);
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Equal(Assert.Single(Ledger.Runs).Id, reply.RunId);
+        Assert.Equal(1, Ledger.TimesPosted("/slow 1\nhi"));
+
+        static void NoProxy(IServiceCollection services) => services.AddKeyedTransient<HttpClient>("AssistantQueue", (_, _) => throw new InvalidOperationException("no proxy is set"));
+    }
+
