@@ -16,7 +16,8 @@ public static class OpenAIQueueBuilderExtensions
     /// <summary>Uses OpenAI: the Responses API, or the Assistants API when an assistant is set.</summary>
     /// <remarks>
     /// Binds the section <c>OpenAI</c> below the queue's own (<c>AssistantQueue:OpenAI</c>); <paramref name="configure"/> wins over it.
-    /// An <c>OpenAIClient</c>, a <c>TokenCredential</c> (for Azure) or an <see cref="HttpClient"/> in DI is used as it is, one keyed by the queue's name first.
+    /// An <c>OpenAIClient</c> or a <c>TokenCredential</c> (for Azure) in DI is used as it is, one keyed by the queue's name first.
+    /// An <see cref="HttpClient"/> is used only when it is keyed by the queue's name or by <c>"AssistantQueue"</c>. It must not repeat posts, and needs <c>Timeout.InfiniteTimeSpan</c> where its own timeout is not to cut what <see cref="OpenAIOptions.NetworkTimeout"/> allows.
     /// The settings are checked when the host starts, unless this process only produces.
     /// </remarks>
     /// <param name="builder">The queue.</param>
@@ -63,8 +64,8 @@ public static class OpenAIQueueBuilderExtensions
         // The worker asks for its backend after the settings were checked: what is bad later finds these.
         var current = new KeptOptions<OpenAIOptions>(options, name, Rejected);
         var queue = new KeptOptions<AssistantQueueOptions>(services.GetRequiredService<IOptionsMonitor<AssistantQueueOptions>>(), name, Rejected);
-        return new OpenAIBackend(
         var atStart = current.Value;
+        return new OpenAIBackend(
             path,
             atStart.EffectiveApi,
             // A client that can't be made now is tried again with the next run, from the same settings.

@@ -31,7 +31,7 @@ internal sealed class RunContext(
     /// <summary>Gets where the settings lie, as they are named in messages.</summary>
     public string SettingsPath { get; } = settingsPath;
 
-    public RunPoll Poll { get; } = new(time, options, logger);
+    public RunPoll Poll { get; } = new(time, options, logger, () => run.Journal.Rounds.Count > 0);
 
     public string ThreadId => Run.ThreadId;
 
@@ -146,7 +146,15 @@ internal sealed class RunContext(
             < 300 => $"The run failed{code}: ",
             _ => $"The API answered {error.Status}{code}: ",
         };
-        var hint = kind == BackendErrorKind.BackendUnavailable && ErrorMap.SettingAtFault(error) is { } setting ? $" Look at {SettingsPath}:{setting}." : "";
+        var setting = kind == BackendErrorKind.BackendUnavailable ? ErrorMap.SettingAtFault(error) : null;
+        if (setting is "Model" or "AssistantId")
+        {
+            // not: keep the sealed model
+            // but: it is mistyped or retired, and the setting that mends it must count
+            Journal.Model = null;
+        }
+
+        var hint = setting is null ? "" : $" Look at {NameOf(setting)}.";
         return new(kind, $"{answer}{error.Message}{hint}", cause)
         {
             Status = error.Status < 300 ? null : error.Status,
@@ -155,6 +163,15 @@ internal sealed class RunContext(
             IsOutcomeUnknown = Journal.Rounds.Count > 0,
         };
     }
+    // what signs in and where it leads may come from elsewhere than the setting that usually says so
+    private string NameOf(string setting) => setting switch
+    {
+        "Endpoint" when Options.AzureEndpoint is not null => $"{SettingsPath}:AzureEndpoint",
+        "ApiKey" when Options.AzureEndpoint is not null && string.IsNullOrEmpty(Options.ApiKey) => "the TokenCredential in DI",
+        "ApiKey" or "Endpoint" when Options.AzureEndpoint is null && string.IsNullOrEmpty(Options.ApiKey) => "the OpenAIClient in DI",
+        _ => $"{SettingsPath}:{setting}",
+    };
+
 
     public AssistantBackendException Failure(BackendErrorKind kind, string message) =>
         new(kind, message) { IsOutcomeUnknown = Journal.Rounds.Count > 0 };

@@ -11,8 +11,6 @@ namespace AssistantQueue.OpenAI.Client;
 /// <summary>Makes one call, once, and reads what comes back: an object, or a stream of events. Fails with <see cref="ApiCallException"/> only, or because it was cancelled.</summary>
 internal sealed class ApiCalls(TimeProvider time, string? secret = null)
 {
-    private readonly OneTryPolicy _oneTry = new(time, secret);
-
     /// <summary>Makes a call whose answer is one JSON object.</summary>
     public async Task<JsonElement> SendAsync(Func<RequestOptions, Task<ClientResult>> call, CancellationToken cancellationToken)
     {
@@ -44,14 +42,14 @@ internal sealed class ApiCalls(TimeProvider time, string? secret = null)
         if (!response.Headers.TryGetValue("content-type", out var type) || type?.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase) != true)
         {
             // a server that doesn't stream answers with the object itself
-            var body = await GuardedAsync(async () => await response.BufferContentAsync(cancellationToken), cancellationToken);
+            var body = await GuardedAsync(async () => await response.BufferContentAsync(cancellationToken), static () => true, cancellationToken);
             yield return new StreamEvent("", Parse(response.Status, body.ToMemory().Span));
             yield break;
         }
 
         await using var stream = response.ContentStream ?? throw ApiCallException.Garbage(response.Status, "had no content");
         await using var events = SseParser.Create(stream).EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
-        while (await GuardedAsync(async () => await events.MoveNextAsync(), cancellationToken))
+        while (await GuardedAsync(async () => await events.MoveNextAsync(), static () => true, cancellationToken))
         {
             if (events.Current.Data == "[DONE]")
             {
@@ -66,11 +64,13 @@ internal sealed class ApiCalls(TimeProvider time, string? secret = null)
     private async Task<PipelineResponse> CallAsync(Func<RequestOptions, Task<ClientResult>> call, bool isStream, CancellationToken cancellationToken)
     {
         var options = new RequestOptions { CancellationToken = cancellationToken, BufferResponse = !isStream, ErrorOptions = ClientErrorBehaviors.NoThrow };
-        options.AddPolicy(_oneTry, PipelinePosition.PerTry);
-        return await GuardedAsync(async () => (await call(options)).GetRawResponse(), cancellationToken);
+        var handOver = new HandOverPolicy();
+        options.AddPolicy(new OneTryPolicy(time, secret, handOver), PipelinePosition.PerTry);
+        options.AddPolicy(handOver, PipelinePosition.BeforeTransport);
+        return await GuardedAsync(async () => (await call(options)).GetRawResponse(), () => handOver.IsDone, cancellationToken);
     }
 
-    private static async Task<T> GuardedAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken)
+    private static async Task<T> GuardedAsync<T>(Func<Task<T>> work, Func<bool> wasHandedOver, CancellationToken cancellationToken)
     {
         try
         {
@@ -78,7 +78,7 @@ internal sealed class ApiCalls(TimeProvider time, string? secret = null)
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw TransportFailure.From(exception);
+            throw TransportFailure.From(exception, wasHandedOver());
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {

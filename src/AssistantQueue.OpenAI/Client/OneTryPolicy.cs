@@ -3,9 +3,9 @@ using AssistantQueue.OpenAI.Errors;
 
 namespace AssistantQueue.OpenAI.Client;
 
-/// <summary>Ends a call after one try, whatever the client's own retry policy wants: a repeated post is a second message.</summary>
+/// <summary>Ends one call after one try, whatever the client's own retry policy wants: a repeated post is a second message.</summary>
 /// <remarks>Stands behind the retry policy and throws what no retry policy repeats. The queue's own clients have no retries; one that the app gave usually has the SDK's default of four tries without a pause.</remarks>
-internal sealed class OneTryPolicy(TimeProvider time, string? secret) : PipelinePolicy
+internal sealed class OneTryPolicy(TimeProvider time, string? secret, HandOverPolicy handOver) : PipelinePolicy
 {
     public override void Process(PipelineMessage message, IReadOnlyList<PipelinePolicy> pipeline, int currentIndex) =>
         throw new NotSupportedException("The queue makes asynchronous calls only.");
@@ -30,7 +30,7 @@ internal sealed class OneTryPolicy(TimeProvider time, string? secret) : Pipeline
         }
         catch (Exception exception) when (!message.CancellationToken.IsCancellationRequested)
         {
-            throw TransportFailure.From(exception);
+            throw TransportFailure.From(exception, handOver.IsDone);
         }
     }
 

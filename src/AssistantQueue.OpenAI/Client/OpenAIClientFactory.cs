@@ -7,12 +7,15 @@ using OpenAI;
 
 namespace AssistantQueue.OpenAI.Client;
 
-/// <summary>Makes a queue's client from its settings, or takes what the app has put into DI: by the queue's name first, then without a name.</summary>
+/// <summary>Makes a queue's client from its settings, or takes what the app has put into DI for it.</summary>
 internal static class OpenAIClientFactory
 {
     private const string ProjectAudience = "https://ai.azure.com/.default";
     private const string ResourceAudience = "https://cognitiveservices.azure.com/.default";
     private const string UserAgent = "AssistantQueue";
+
+    /// <summary>The key of an <see cref="HttpClient"/> for all queues.</summary>
+    private const string HttpClientKey = "AssistantQueue";
 
     public static OpenAIClient Create(IServiceProvider services, string name, OpenAIOptions options)
     {
@@ -21,7 +24,7 @@ internal static class OpenAIClientFactory
             return given;
         }
 
-        var http = Given<HttpClient>(services, name) ?? NewHttpClient();
+        var http = GivenHttpClient(services, name) ?? NewHttpClient();
         if (options.AzureEndpoint is not { } azure)
         {
             return new OpenAIClient(new ApiKeyCredential(options.ApiKey!), With(new OpenAIClientOptions { Endpoint = options.Endpoint }, options, http));
@@ -97,7 +100,16 @@ internal static class OpenAIClientFactory
         Timeout = Timeout.InfiniteTimeSpan,
     };
 
+    // not: the HttpClient without a key, as for the other types
+    // but: every app with AddHttpClient() has one, made for other purposes: retries in it repeat posts, its timeout cuts streams
+    private static HttpClient? GivenHttpClient(IServiceProvider services, string name) =>
+        Keyed<HttpClient>(services, name) ?? Keyed<HttpClient>(services, HttpClientKey);
+
     private static T? Given<T>(IServiceProvider services, string name)
         where T : class
-        => (name.Length > 0 && services is IKeyedServiceProvider keyed ? keyed.GetKeyedService(typeof(T), name) as T : null) ?? services.GetService<T>();
+        => Keyed<T>(services, name) ?? services.GetService<T>();
+
+    private static T? Keyed<T>(IServiceProvider services, string key)
+        where T : class
+        => key.Length > 0 && services is IKeyedServiceProvider keyed ? keyed.GetKeyedService(typeof(T), key) as T : null;
 }

@@ -4,18 +4,22 @@ using AssistantQueue.OpenAI.Errors;
 
 namespace AssistantQueue.OpenAI.Client;
 
-/// <summary>What an exception of the transport says about a call: no answer, and whether it can have been taken.</summary>
+/// <summary>What an exception says about a call that got no answer: whether it can have been taken, and what keeps it from getting through.</summary>
 internal static class TransportFailure
 {
-    public static ApiCallException From(Exception exception) => exception switch
+    /// <param name="exception">What was thrown.</param>
+    /// <param name="wasHandedOver">Whether the request had reached the transport.</param>
+    public static ApiCallException From(Exception exception, bool wasHandedOver) => exception switch
     {
         ApiCallException known => known,
-        OperationCanceledException => None("The API did not answer in time (NetworkTimeout).", mayHaveBeenTaken: true, exception),
+        // a credential that gives no token, a header that can't be built
+        _ when !wasHandedOver => new(new() { Code = ErrorMap.NotSent, Message = exception.Message }, mayHaveBeenTaken: false, exception),
+        OperationCanceledException => None("The API did not answer in time (NetworkTimeout).", exception),
         ClientResultException { InnerException: HttpRequestException http } => Of(http, exception),
         HttpRequestException http => Of(http, exception),
-        ClientResultException or IOException => None($"The connection to the API broke: {exception.Message}", mayHaveBeenTaken: true, exception),
-        // a credential that gives no token, a header that can't be built: nothing was sent, and nothing can be
-        _ => new(new() { Code = ErrorMap.NotSent, Message = exception.Message }, mayHaveBeenTaken: false, exception),
+        // not: known ones only
+        // but: handlers of the app's HttpClient throw what they like, and what they throw says nothing about what was sent
+        _ => None($"The connection to the API broke: {exception.Message}", exception),
     };
 
     private static ApiCallException Of(HttpRequestException http, Exception exception)
@@ -23,12 +27,11 @@ internal static class TransportFailure
         // these happen before the first byte of the request is on its way
         var isSurelyNotSent = http.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
             or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError;
-        return None(
-            isSurelyNotSent ? $"The API can't be reached: {http.Message}" : $"The connection to the API broke: {http.Message}",
-            !isSurelyNotSent,
-            exception);
+        return isSurelyNotSent
+            ? new(new() { Code = ErrorMap.Unreachable, Message = $"The API can't be reached: {http.Message}." }, mayHaveBeenTaken: false, exception)
+            : None($"The connection to the API broke: {http.Message}", exception);
     }
 
-    private static ApiCallException None(string message, bool mayHaveBeenTaken, Exception inner) =>
-        new(new() { Message = message }, mayHaveBeenTaken, inner);
+    private static ApiCallException None(string message, Exception inner) =>
+        new(new() { Message = message }, mayHaveBeenTaken: true, inner);
 }

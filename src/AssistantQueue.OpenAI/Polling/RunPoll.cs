@@ -8,7 +8,8 @@ using Polly.Retry;
 namespace AssistantQueue.OpenAI.Polling;
 
 /// <summary>Looks at a run until it has ended. Looking is safe to repeat, so looks that fail in passing are repeated too; what is ended, and how, is the caller's to say.</summary>
-internal sealed class RunPoll(TimeProvider time, OpenAIOptions options, ILogger logger)
+/// <remarks>An API that can't be reached is waited for when something may be under way there; else the backend is to pause at once, because it may be the wrong address.</remarks>
+internal sealed class RunPoll(TimeProvider time, OpenAIOptions options, ILogger logger, Func<bool> isUnderWay)
 {
     /// <summary>So many looks in a row may fail (about four minutes) before the attempt gives up; the run is adopted by the next one.</summary>
     public const int MaxFailures = 10;
@@ -56,6 +57,7 @@ internal sealed class RunPoll(TimeProvider time, OpenAIOptions options, ILogger 
     public Task<JsonElement> OnceAsync(string threadId, Func<CancellationToken, Task<JsonElement>> look, CancellationToken cancellationToken) =>
         UntilOverAsync(threadId, look, static _ => true, cancellationToken);
 
-    private static bool IsPassing(Exception exception) =>
-        exception is ApiCallException { Error: var error } && ErrorMap.Classify(error) == BackendErrorKind.Transient;
+    private bool IsPassing(Exception exception) =>
+        exception is ApiCallException { Error: var error }
+        && (ErrorMap.Classify(error) == BackendErrorKind.Transient || (error.Code == ErrorMap.Unreachable && isUnderWay()));
 }

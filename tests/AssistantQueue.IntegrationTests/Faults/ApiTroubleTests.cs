@@ -1,5 +1,9 @@
+using System.Net;
+using System.Net.Http;
+using System.Net.Sockets;
 using AssistantQueue.Emulators;
 using AssistantQueue.OpenAI;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.IntegrationTests.Faults;
 
@@ -230,6 +234,35 @@ public abstract class ApiTroubleTests(string api)
     [Fact]
     public Task Backend_EveryEndpoint404_PausesAndTheBacklogStays() => PausesAsync(OpenAIFault.Gone());
 
+    [Fact]
+    public async Task Backend_NothingListensThere_PausesAndTheBacklogIsAnsweredWhenItDoes()
+    {
+        const int Threads = 3;
+        // bound and not listened to: nobody answers, and nobody else takes it
+        using var port = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        port.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var address = new Uri($"http://{port.LocalEndPoint}/v1");
+        var calls = new Unreached();
+        await using var queue = await StartAsync(
+            o => o.Endpoint = address,
+            o => o.MaxAttempts = 1,
+            services => services.AddKeyedSingleton("AssistantQueue", new HttpClient(calls)));
+        var receipts = await Task.WhenAll(Enumerable.Range(0, Threads).Select(t => queue.Queue.AddMessageToThreadAsync("c" + t, "hi", cancellationToken: Ct)));
+        await calls.WaitForAsync(2, Ct);
+
+        var status = await queue.Queue.GetQueueStatusAsync(Ct);
+        Assert.Equal((0, 0, Threads), (status.FailedCount, status.CompletedCount, status.ActiveCount + status.WaitingCount + status.DelayedCount));
+
+        port.Dispose();
+        await using var late = await OpenAIEmulator.StartAsync(new OpenAIEmulatorOptions { Port = address.Port });
+        var replies = await Task.WhenAll(receipts.Select(r => queue.Queue.WaitForReplyAsync(r, Ct)));
+        Assert.All(replies, reply => Assert.Equal(("You wrote: “hi”.", 1), (reply.Text, reply.Attempt)));
+        Assert.Contains(queue.Log.GetSnapshot(), r => r.Id.Id == 304 && r.Message.Contains("Look at AssistantQueue:OpenAI:Endpoint.", StringComparison.Ordinal));
+        Assert.Equal(Threads, late.Ledger.Snapshot().TimesPosted("hi"));
+        Assert.Empty(queue.Retried);
+        await queue.EndAsync();
+    }
+
     private static async Task DeleteConversationAsync(TroubledApi queue)
     {
         var run = queue.Ledger.Runs.Single();
@@ -262,14 +295,49 @@ public abstract class ApiTroubleTests(string api)
             ledger.Requests.Where(r => r.ArrivedAt - ledger.Requests[0].ArrivedAt > TimeSpan.FromSeconds(4));
     }
 
-    private Task<TroubledApi> StartAsync(Action<OpenAIOptions>? openAI = null, Action<AssistantQueueOptions>? queue = null) => TroubledApi.StartAsync(
+    private Task<TroubledApi> StartAsync(
+        Action<OpenAIOptions>? openAI = null, Action<AssistantQueueOptions>? queue = null, Action<IServiceCollection>? services = null) => TroubledApi.StartAsync(
         o =>
         {
             o.Model = IsResponses ? "gpt-test" : null;
             o.AssistantId = IsResponses ? null : "asst_test";
             openAI?.Invoke(o);
         },
-        queue);
+        queue,
+        services);
+
+    /// <summary>Counts the calls that reached nobody.</summary>
+    private sealed class Unreached() : DelegatingHandler(new SocketsHttpHandler())
+    {
+        private readonly SemaphoreSlim _failed = new(0);
+
+        public async Task WaitForAsync(int count, CancellationToken cancellationToken)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                await _failed.WaitAsync(cancellationToken);
+            }
+        }
+
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            try
+            {
+                return await base.SendAsync(request, cancellationToken);
+            }
+            catch (HttpRequestException)
+            {
+                _failed.Release();
+                throw;
+            }
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            _failed.Dispose();
+            base.Dispose(disposing);
+        }
+    }
 }
 
 public sealed class ResponsesTroubleTests() : ApiTroubleTests("responses");

@@ -121,7 +121,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Logging.SetMinimumLevel(LogLevel.Information).AddProvider(new FakeLoggerProvider(_log));
         builder.Services.AddSingleton(tears ? TornScripts.On(redis, owner, diesAt) : redis);
-        builder.Services.AddSingleton(new HttpClient(new ApiKiller(owner, call => RequestAsync(call, owner))) { Timeout = Timeout.InfiniteTimeSpan });
+        builder.Services.AddKeyedSingleton("AssistantQueue", new HttpClient(new ApiKiller(owner, call => RequestAsync(call, owner))) { Timeout = Timeout.InfiniteTimeSpan });
         builder.Services.AddAssistantMessageQueue(thread, Configure)
             .UseOpenAI(o =>
             {

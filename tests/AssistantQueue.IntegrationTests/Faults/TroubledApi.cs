@@ -25,7 +25,7 @@ internal sealed class TroubledApi : IAsyncDisposable
     private readonly HttpClient _other = new();
     private readonly IHost _host;
 
-    private TroubledApi(OpenAIEmulator emulator, string redis, Action<OpenAIOptions> openAI, Action<AssistantQueueOptions>? queue)
+    private TroubledApi(OpenAIEmulator emulator, string redis, Action<OpenAIOptions> openAI, Action<AssistantQueueOptions>? queue, Action<IServiceCollection>? services)
     {
         Emulator = emulator;
         _other.BaseAddress = new Uri(emulator.BaseUrl + "/");
@@ -33,6 +33,7 @@ internal sealed class TroubledApi : IAsyncDisposable
         _other.DefaultRequestHeaders.Add("OpenAI-Beta", "assistants=v2");
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Logging.AddProvider(new FakeLoggerProvider(Log));
+        services?.Invoke(builder.Services);
         builder.Services.AddAssistantMessageQueue(o =>
             {
                 (o.RedisConnectionString, o.QueuePrefix, o.MessageDelay) = (redis, _prefix, TimeSpan.Zero);
@@ -68,10 +69,11 @@ internal sealed class TroubledApi : IAsyncDisposable
     /// <summary>Gets the attempts that failed and were to be repeated.</summary>
     public IReadOnlyList<FailedAttempt> Retried => [.. _retried];
 
-    public static async Task<TroubledApi> StartAsync(Action<OpenAIOptions> openAI, Action<AssistantQueueOptions>? queue = null)
+    public static async Task<TroubledApi> StartAsync(
+        Action<OpenAIOptions> openAI, Action<AssistantQueueOptions>? queue = null, Action<IServiceCollection>? services = null)
     {
         var redis = await TestRedis.GetAsync();
-        var api = new TroubledApi(await OpenAIEmulator.StartAsync(), redis.Instance.ConnectionString, openAI, queue);
+        var api = new TroubledApi(await OpenAIEmulator.StartAsync(), redis.Instance.ConnectionString, openAI, queue, services);
         await api._host.StartAsync();
         return api;
     }

@@ -51,7 +51,7 @@ public abstract class BackendTest : IAsyncLifetime
         {
             var schema = new SchemaCheckingHandler();
             _schemas.Add(schema);
-            collection.AddSingleton(_ => new HttpClient(schema) { Timeout = Timeout.InfiniteTimeSpan });
+            collection.AddKeyedSingleton("AssistantQueue", (_, _) => new HttpClient(schema) { Timeout = Timeout.InfiniteTimeSpan });
         }
 
         services?.Invoke(collection);

@@ -61,5 +61,5 @@ public abstract class CrashTest : BackendTest
     }
 
     private IAssistantBackend BackendOf(CrashingOwner owner, Action<OpenAIOptions> settings) =>
-        NewBackend(settings, services: s => s.AddSingleton(new HttpClient(owner)));
+        NewBackend(settings, services: s => s.AddKeyedSingleton("AssistantQueue", new HttpClient(owner)));
 }

@@ -26,7 +26,7 @@ public class StoppingTests : BackendTest
         }
 
         // the grace is two seconds of a real clock: on the hurried one it would be over at once
-        var backend = NewBackend(Settings, services: s => s.AddSingleton(http).AddSingleton(TimeProvider.System));
+        var backend = NewBackend(Settings, services: s => s.AddKeyedSingleton("AssistantQueue", http).AddSingleton(TimeProvider.System));
         var batch = new StoredBatch("t", "/slow 1\nhi");
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {

@@ -42,7 +42,7 @@ public sealed class AzureSignInTests
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Configuration.AddInMemoryCollection(openAI.Where(s => s.Value is not null).ToDictionary(s => "AssistantQueue:OpenAI:" + s.Key, s => s.Value));
-        builder.Services.AddSingleton(front.Client);
+        builder.Services.AddKeyedSingleton("AssistantQueue", front.Client);
         builder.Services.AddSingleton(credential);
         builder.Services
             .AddAssistantMessageQueue(o => (o.RedisConnectionString, o.MessageDelay) = (redis.ConnectionString, TimeSpan.Zero))

@@ -93,15 +93,100 @@ public class ClientTests : BackendTest
         Assert.Single(Ledger.Runs);
     }
 
-    [Fact]
-    public async Task Run_NothingListens_IsTransientAndSurelyNotTaken()
+    [Theory]
+    [InlineData("http://127.0.0.1:9/v1", null, "AssistantQueue:OpenAI:Endpoint")]
+    [InlineData(null, "http://127.0.0.1:9", "AssistantQueue:OpenAI:AzureEndpoint")]
+    public async Task Run_NothingListens_PausesTheBackendAndNamesTheAddressToLookAt(string? endpoint, string? azure, string setting)
     {
-        var endpoint = new Uri("http://127.0.0.1:9/v1");
+        var failure = await FailAsync(
+            NewBackend(o =>
+            {
+                o.Endpoint = endpoint is null ? null : new Uri(endpoint);
+                o.AzureEndpoint = azure is null ? null : new Uri(azure);
+            }),
+            new StoredBatch("t", "hi") { Conversation = { ["conversation"] = "conv_1", ["last_item"] = "msg_1" } });
 
-        var failure = await FailAsync(NewBackend(o => o.Endpoint = endpoint), new StoredBatch("t", "hi") { Conversation = { ["conversation"] = "conv_1", ["last_item"] = "msg_1" } });
-
-        Assert.Equal(BackendErrorKind.Transient, failure.Kind);
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
         Assert.False(failure.IsOutcomeUnknown);
+        Assert.Contains("can't be reached", failure.Message);
+        Assert.Contains($"Look at {setting}.", failure.Message);
+    }
+
+    [Fact]
+    public async Task Run_NothingListensAndTheConversationsEndIsNotKnown_PausesTheBackendWithoutAskingTenTimes()
+    {
+        var before = Time.Waited;
+
+        var failure = await FailAsync(NewBackend(o => o.Endpoint = new Uri("http://127.0.0.1:9/v1")), new StoredBatch("t", "hi") { Conversation = { ["conversation"] = "conv_1" } });
+
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Equal(before, Time.Waited);
+    }
+
+    [Fact]
+    public async Task Run_NobodyToTrustThere_PausesTheBackend()
+    {
+        // the emulator speaks no TLS
+        var failure = await FailAsync(NewBackend(o => o.Endpoint = new Uri($"https://127.0.0.1:{Emulator.BaseUrl.Port}/v1")), new StoredBatch("t", "hi"));
+
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Contains("Look at AssistantQueue:OpenAI:Endpoint.", failure.Message);
+        Assert.Empty(Ledger.Requests);
+    }
+
+    [Fact]
+    public async Task Run_UnreachableWhileAResponseIsUnderWay_KeepsItForTheNextOwner()
+    {
+        var batch = new StoredBatch("t", "/slow 1\nhi");
+        await LeaveAsync(NewBackend(), batch, update => update is RunStarted);
+
+        var failure = await FailAsync(NewBackend(o => o.Endpoint = new Uri("http://127.0.0.1:9/v1")), batch);
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal((BackendErrorKind.BackendUnavailable, true), (failure.Kind, failure.IsOutcomeUnknown));
+        Assert.Equal(Assert.Single(Ledger.Runs).Id, reply.RunId);
+    }
+
+    [Fact]
+    public async Task Run_HttpClientWithoutKey_IsLeftToTheApp()
+    {
+        // as AddHttpClient() registers one, with whatever the app's defaults put into it
+        await CompleteAsync(NewBackend(services: s => s.AddTransient(_ => new HttpClient(new BreaksAfterTheWork()))), new StoredBatch("t", "hi"));
+
+        Assert.Single(Ledger.Runs);
+    }
+
+    [Fact]
+    public async Task Run_NamedQueue_TakesTheHttpClientThatIsKeyedByItsName()
+    {
+        var services = new ServiceCollection();
+        services.AddSingleton<TimeProvider>(Time);
+        services.AddKeyedSingleton("AssistantQueue", new HttpClient(new BreaksAfterTheWork()));
+        services.AddKeyedSingleton("support", new HttpClient());
+        services.AddAssistantMessageQueue("support", o => o.RedisConnectionString = "127.0.0.1:1").UseOpenAI(o =>
+        {
+            (o.ApiKey, o.Endpoint) = ("sk-test", Emulator.BaseUrl);
+            Configure(o);
+        });
+        await using var host = services.BuildServiceProvider();
+
+        await CompleteAsync(host.GetRequiredKeyedService<IAssistantBackend>("support"), new StoredBatch("t", "hi"));
+
+        Assert.Single(Ledger.Runs);
+    }
+
+    [Fact]
+    public async Task Run_HandlerOfTheAppThrowsAfterTheWork_IsFoundAndNotPostedAgain()
+    {
+        var breaks = new BreaksAfterTheWork();
+        var batch = new StoredBatch("t", "hi");
+
+        var failure = await FailAsync(NewBackend(services: s => s.AddKeyedSingleton("AssistantQueue", new HttpClient(breaks))), batch);
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal((BackendErrorKind.Transient, true), (failure.Kind, failure.IsOutcomeUnknown));
+        Assert.Contains("The handler gave up", failure.Message);
+        Assert.Equal(1, Ledger.TimesPosted("hi"));
     }
 
     [Fact]
@@ -134,7 +219,7 @@ public class ClientTests : BackendTest
     public async Task Run_ClientCanNotBeMade_PausesTheBackendAndIsTriedAgainWithTheNextRun()
     {
         var isBroken = true;
-        var backend = NewBackend(services: s => s.AddTransient(_ => isBroken ? throw new InvalidOperationException("no proxy is set") : new HttpClient()));
+        var backend = NewBackend(services: s => s.AddKeyedTransient("AssistantQueue", (_, _) => isBroken ? throw new InvalidOperationException("no proxy is set") : new HttpClient()));
         var batch = new StoredBatch("t", "hi");
 
         var failure = await FailAsync(backend, batch);
@@ -144,6 +229,22 @@ public class ClientTests : BackendTest
         Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
         Assert.Contains("(AssistantQueue:OpenAI): no proxy is set", failure.Message);
         Assert.Equal(1, Ledger.TimesPosted("hi"));
+    }
+
+    [Fact]
+    public async Task Run_ClientCanNotBeMadeWhileAResponseIsUnderWay_LeavesItToTheNextOwner()
+    {
+        var batch = new StoredBatch("t", "/slow 1\nhi");
+        await LeaveAsync(NewBackend(), batch, update => update is RunStarted);
+
+        var failure = await FailAsync(NewBackend(services: NoProxy), batch);
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Equal(Assert.Single(Ledger.Runs).Id, reply.RunId);
+        Assert.Equal(1, Ledger.TimesPosted("/slow 1\nhi"));
+
+        static void NoProxy(IServiceCollection services) => services.AddKeyedTransient<HttpClient>("AssistantQueue", (_, _) => throw new InvalidOperationException("no proxy is set"));
     }
 
     [Fact]
@@ -162,6 +263,8 @@ public class ClientTests : BackendTest
 
         Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
         Assert.Contains("nobody is signed in", failure.Message);
+        Assert.Contains("Look at the TokenCredential in DI.", failure.Message);
+        Assert.False(failure.IsOutcomeUnknown);
     }
 
     [Theory]
@@ -196,6 +299,16 @@ public class ClientTests : BackendTest
         options.AzureEndpoint = new Uri(Emulator.BaseUrl, "/");
     }
 
+    /// <summary>Lets a response be made, then throws what no transport throws, as resilience handlers do.</summary>
+    private sealed class BreaksAfterTheWork() : DelegatingHandler(new SocketsHttpHandler())
+    {
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            var response = await base.SendAsync(request, cancellationToken);
+            return request.RequestUri!.AbsolutePath.EndsWith("/responses", StringComparison.Ordinal) ? throw new InvalidOperationException("The handler gave up.") : response;
+        }
+    }
+
     private sealed class NoToken : TokenCredential
     {
         public override AccessToken GetToken(TokenRequestContext requestContext, CancellationToken cancellationToken) => throw new InvalidOperationException("nobody is signed in");
@@ -203,19 +316,3 @@ public class ClientTests : BackendTest
         public override ValueTask<AccessToken> GetTokenAsync(TokenRequestContext requestContext, CancellationToken cancellationToken) => throw new InvalidOperationException("nobody is signed in");
     }
 }
-    [Fact]
-    public async Task Run_ClientCanNotBeMadeWhileAResponseIsUnderWay_LeavesItToTheNextOwner()
-    {
-        var batch = new StoredBatch("t", "/slow 1\nhi");
-        await LeaveAsync(NewBackend(), batch, update => update is RunStarted);
-
-        var failure = await FailAsync(NewBackend(services: NoProxy), batch);
-        var reply = await CompleteAsync(NewBackend(), batch);
-
-        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
-        Assert.Equal(Assert.Single(Ledger.Runs).Id, reply.RunId);
-        Assert.Equal(1, Ledger.TimesPosted("/slow 1\nhi"));
-
-        static void NoProxy(IServiceCollection services) => services.AddKeyedTransient<HttpClient>("AssistantQueue", (_, _) => throw new InvalidOperationException("no proxy is set"));
-    }
-
