@@ -21,6 +21,9 @@ internal static class StateNames
     /// <summary>In a journal's notes: the conversation's last item before the batch's first post; empty when it had none.</summary>
     public const string Before = "before";
 
+    /// <summary>Who noted <see cref="Before"/> last: batch and fence. In a journal's notes those of the batch itself; when they differ, another batch has posted since.</summary>
+    public const string BeforeOf = "before_of";
+
     /// <summary>In a journal's notes: the head of the chain within the batch, after an interrupted tool round.</summary>
     public const string Head = "head";
 

@@ -26,6 +26,9 @@ internal sealed class ChainHistory(RunContext context) : History
 
     public override Task<Tail> LookAsync(CancellationToken cancellationToken) => Task.FromResult(Tail.Nothing);
 
+    // another batch's responses are on another branch
+    public override Task CatchUpAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public override bool IsGone(ApiError error) => ErrorMap.IsGone(error, Head);
 
     public override string Forget()

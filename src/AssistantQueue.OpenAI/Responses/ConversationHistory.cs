@@ -19,6 +19,12 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
 
     private ConversationState State => context.Run.Conversation;
 
+    private IDictionary<string, string> Notes => context.Journal.Notes;
+
+    // without the mark: noted by an older version
+    private bool IsOvertaken =>
+        Notes.ContainsKey(StateNames.Before) && State[StateNames.BeforeOf] is { } last && last != (Notes.TryGetValue(StateNames.BeforeOf, out var own) ? own : null);
+
     private string? Id => State[StateNames.Conversation]
         ?? (!_isForgotten && context.ThreadId.StartsWith("conv_", StringComparison.Ordinal) ? context.ThreadId : null);
 
@@ -41,11 +47,12 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
 
     public override async Task<string?> LastItemAsync(CancellationToken cancellationToken)
     {
-        if (!context.Journal.Notes.TryGetValue(StateNames.Before, out var before))
+        if (!Notes.TryGetValue(StateNames.Before, out var before))
         {
             // what our last reply left is the end of the conversation, unless somebody else writes to it too
             before = _isNew ? "" : State[StateNames.LastItem] ?? await NewestItemAsync(cancellationToken) ?? "";
-            context.Journal.Notes[StateNames.Before] = before;
+            Notes[StateNames.Before] = before;
+            Notes[StateNames.BeforeOf] = State[StateNames.BeforeOf] = $"{context.Run.BatchId}/{context.Run.Fence}";
             // valid until the next post only: if that one is given up, what it left must not be taken for the next batch's
             State.Remove(StateNames.LastItem);
         }
@@ -55,39 +62,39 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
 
     public override async Task<Tail> LookAsync(CancellationToken cancellationToken)
     {
+        var inputs = context.Run.UnpostedInputs;
+        var outputs = context.Calls.Open;
         // a post of unknown outcome without its place: what was written down is lost, and an operator retries
-        if (!context.Journal.Notes.TryGetValue(StateNames.Before, out var before) && !context.Journal.IsOutcomeUnknown)
+        var isNowhere = !Notes.TryGetValue(StateNames.Before, out var before) && !context.Journal.IsOutcomeUnknown;
+        if (isNowhere || (IsOvertaken && inputs.Count + outputs.Count == 0))
         {
+            // with nothing to recognize, the end of the conversation would be taken for the answer, and it is another batch's
             return Tail.Nothing;
         }
 
-        var items = new List<JsonElement>();
-        var isComplete = false;
-        string? after = null;
-        for (var pages = 0; pages < MaxPages && !isComplete; pages++)
+        var (items, isComplete, _) = await ItemsSinceAsync(before, cancellationToken);
+        var isUnknown = context.Journal.LastRound is { RunId: null, Calls.Count: 0 };
+        return ConversationTail.Find(items, isComplete, inputs, outputs, isUnknown, context.Journal.Model);
+    }
+
+    public override async Task CatchUpAsync(CancellationToken cancellationToken)
+    {
+        if (!IsOvertaken)
         {
-            var page = await PageAsync(PageSize, after, cancellationToken);
-            foreach (var item in page.List("data"))
-            {
-                if (before is not null && item.Text("id") == before)
-                {
-                    isComplete = true;
-                    break;
-                }
-
-                items.Add(item);
-            }
-
-            after = page.Text("last_id");
-            if (page.Get("has_more")?.ValueKind != JsonValueKind.True || after is null)
-            {
-                isComplete |= before is "";
-                break;
-            }
+            return;
         }
 
-        items.Reverse();
-        return ConversationTail.Find(items, isComplete, context.Run.UnpostedInputs, context.Calls.Ids, context.Journal.Model);
+        if (context.Calls.Open.Count > 0)
+        {
+            var (items, _, isWhole) = await ItemsSinceAsync(Notes[StateNames.Before], cancellationToken);
+            var answered = ConversationTail.Answered(items);
+            // no post is taken while a call is open: behind so many items none of ours still is
+            context.Calls.Answered(id => !isWhole || answered.Contains(id));
+        }
+
+        // the next post notes it anew
+        Notes.Remove(StateNames.Before);
+        Notes.Remove(StateNames.BeforeOf);
     }
 
     public override bool IsGone(ApiError error) => ErrorMap.IsGone(error, Id);
@@ -99,7 +106,9 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
         _isNew = false;
         State.Remove(StateNames.Conversation);
         State.Remove(StateNames.LastItem);
-        context.Journal.Notes.Remove(StateNames.Before);
+        State.Remove(StateNames.BeforeOf);
+        Notes.Remove(StateNames.Before);
+        Notes.Remove(StateNames.BeforeOf);
         return id;
     }
 
@@ -118,6 +127,39 @@ internal sealed class ConversationHistory(RunContext context, ResponsesApi api) 
     public override void KeepAsked(JournalRound asked)
     {
         // the conversation itself has the calls
+    }
+
+    /// <param name="before">The last item before them; empty when there was none, null when it isn't known.</param>
+    /// <param name="cancellationToken">Ends the asking.</param>
+    /// <returns>The items, oldest first; whether they begin right behind <paramref name="before"/>; whether there are no older ones that it could have.</returns>
+    private async Task<(IReadOnlyList<JsonElement> Items, bool IsComplete, bool IsWhole)> ItemsSinceAsync(string? before, CancellationToken cancellationToken)
+    {
+        var items = new List<JsonElement>();
+        var (isComplete, isWhole) = (false, false);
+        string? after = null;
+        for (var pages = 0; pages < MaxPages && !isWhole; pages++)
+        {
+            var page = await PageAsync(PageSize, after, cancellationToken);
+            foreach (var item in page.List("data"))
+            {
+                if (before is not null && item.Text("id") == before)
+                {
+                    (isComplete, isWhole) = (true, true);
+                    break;
+                }
+
+                items.Add(item);
+            }
+
+            after = page.Text("last_id");
+            if (!isWhole && (page.Get("has_more")?.ValueKind != JsonValueKind.True || after is null))
+            {
+                (isComplete, isWhole) = (before is "", true);
+            }
+        }
+
+        items.Reverse();
+        return (items, isComplete, isWhole);
     }
 
     private async Task<JsonElement> CreateAsync(CancellationToken cancellationToken)

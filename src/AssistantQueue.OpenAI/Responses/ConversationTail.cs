@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using AssistantQueue.OpenAI.Content;
 using Microsoft.Extensions.AI;
@@ -10,17 +11,19 @@ internal static class ConversationTail
     /// <param name="items">The items, oldest first.</param>
     /// <param name="isComplete">Whether these are all items since the last one seen. When that one is gone, only the very end of the conversation counts: "ok" was surely said before.</param>
     /// <param name="inputs">The messages to find; none when the API is known to have them.</param>
-    /// <param name="outputs">The calls whose outputs the post carried. Their ids are unique, so the messages beside them need not be compared.</param>
+    /// <param name="outputs">The calls whose outputs the post carried, by their ids, each with its output. An output that isn't ours was put in its place by another batch.</param>
+    /// <param name="isUnknown">Whether a post of unknown outcome is looked for. Else, with no messages to find, no text can be the answer: there was no question.</param>
     /// <param name="model">The model to name in a reply.</param>
-    public static Tail Find(IReadOnlyList<JsonElement> items, bool isComplete, IReadOnlyList<RunInput> inputs, IReadOnlyCollection<string> outputs, string? model)
+    public static Tail Find(
+        IReadOnlyList<JsonElement> items, bool isComplete, IReadOnlyList<RunInput> inputs, IReadOnlyList<KeyValuePair<string, string?>> outputs, bool isUnknown, string? model)
     {
+        var wanted = inputs.Select(input => input.Contents.Select(InputParts.Fingerprint).ToList()).ToList();
         if (outputs.Count > 0)
         {
-            var places = outputs.Select(id => IndexOf(items, item => IsOutput(item) && item.Text("call_id") == id)).ToList();
-            return places.Contains(-1) ? Tail.Nothing : Behind(items, SkipUsers(items, places.Max() + 1), true, model);
+            var places = outputs.Select(o => IndexOf(items, item => IsOutput(item) && item.Text("call_id") == o.Key && IsSameOutput(item, o.Value))).ToList();
+            return places.Contains(-1) ? Tail.Nothing : Behind(items, SkipJoined(items, places.Max() + 1, wanted), true, model);
         }
 
-        var wanted = inputs.Select(input => input.Contents.Select(InputParts.Fingerprint).ToList()).ToList();
         var users = items.Select((item, index) => (item, index)).Where(x => IsUserMessage(x.item)).ToList();
         for (var first = 0; first + wanted.Count <= users.Count; first++)
         {
@@ -28,19 +31,23 @@ internal static class ConversationTail
             if ((isComplete || isLast) && wanted.Select((parts, i) => IsSame(users[first + i].item, parts)).All(same => same))
             {
                 var end = wanted.Count == 0 ? users.Count - 1 : first + wanted.Count - 1;
-                return Behind(items, end < 0 ? 0 : users[end].index + 1, wanted.Count > 0, model);
+                var tail = Behind(items, end < 0 ? 0 : users[end].index + 1, wanted.Count > 0, model);
+                return wanted.Count > 0 || isUnknown ? tail : tail with { Reply = null };
             }
         }
 
         return Tail.Nothing;
     }
 
+    /// <summary>The ids of the calls that have outputs among these items.</summary>
+    public static IReadOnlySet<string> Answered(IEnumerable<JsonElement> items) => items.Where(IsOutput).Select(item => item.Text("call_id") ?? "").ToHashSet();
+
     // the answer stands between what was posted and the next user's message: calls that nobody has answered, or else the text behind the last of them
     private static Tail Behind(IReadOnlyList<JsonElement> items, int from, bool hasInputs, string? model)
     {
         var answer = items.Skip(from).TakeWhile(item => !IsUserMessage(item)).ToList();
-        var answered = items.Where(IsOutput).Select(item => item.Text("call_id")).ToHashSet();
-        var calls = answer.Where(ResponseReading.IsCall).Where(item => !answered.Contains(item.Text("call_id"))).Select(ResponseReading.Call).ToList();
+        var answered = Answered(items);
+        var calls = answer.Where(ResponseReading.IsCall).Where(item => !answered.Contains(item.Text("call_id") ?? "")).Select(ResponseReading.Call).ToList();
         if (calls.Count > 0)
         {
             return new Tail(hasInputs, null, calls);
@@ -69,10 +76,10 @@ internal static class ConversationTail
         return -1;
     }
 
-    // messages that joined the run went with the outputs
-    private static int SkipUsers(IReadOnlyList<JsonElement> items, int from)
+    // messages that joined the run went with the outputs; a later batch's did not
+    private static int SkipJoined(IReadOnlyList<JsonElement> items, int from, List<List<string>> joined)
     {
-        while (from < items.Count && IsUserMessage(items[from]))
+        for (var i = 0; i < joined.Count && from < items.Count && IsUserMessage(items[from]) && IsSame(items[from], joined[i]); i++)
         {
             from++;
         }
@@ -87,6 +94,13 @@ internal static class ConversationTail
     private static bool IsUserMessage(JsonElement item) => item.Text("type") == "message" && item.Text("role") == "user";
 
     private static bool IsOutput(JsonElement item) => item.Text("type") == "function_call_output";
+
+    // null: too long for the journal, so only what stands in for a lost output is known not to be it
+    private static bool IsSameOutput(JsonElement item, string? output)
+    {
+        var found = item.Text("output") ?? string.Concat(item.List("output").Select(part => part.Text("text")));
+        return output is null ? found != OpenCalls.LostOutput : found == Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(output));
+    }
 
     private static bool IsSame(JsonElement item, List<string> wanted) => item.List("content").Select(Fingerprint).SequenceEqual(wanted);
 

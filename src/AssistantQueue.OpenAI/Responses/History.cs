@@ -21,6 +21,9 @@ internal abstract class History
     /// <summary>Whether looking can tell that a post was taken.</summary>
     public abstract bool CanBeLookedAt { get; }
 
+    /// <summary>Another batch may have posted since this one did: an operator's retry comes days later. Takes over what that one left, and forgets what it has settled; a batch that has nothing to look for may then post on top of it.</summary>
+    public abstract Task CatchUpAsync(CancellationToken cancellationToken);
+
     /// <summary>Whether an error says that it no longer exists.</summary>
     public abstract bool IsGone(ApiError error);
 

@@ -18,6 +18,9 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
     {
         while (true)
         {
+    // the last post, while its outcome isn't known
+    private JournalRound? Unknown => Journal.LastRound is { RunId: null, Calls.Count: 0 } last ? last : null;
+
             try
             {
                 await history.OpenAsync(cancellationToken);
@@ -65,11 +68,17 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             ? await ConcludeAsync(Journal.LastRound!, answer, cancellationToken)
             : null;
     }
+        if (Unknown is null)
+        {
+            await history.CatchUpAsync(cancellationToken);
+        }
+
 
     private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
     {
         if (_hasPosted)
         {
+        await history.CatchUpAsync(cancellationToken);
             // its answer has just said that it isn't over
             await Task.Delay(context.Options.PollInterval, context.Time, cancellationToken);
         }
@@ -92,7 +101,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
     // an earlier attempt may have left the post in the conversation; a post of unknown outcome may still be at work
     private async Task<Tail?> FindAsync(CancellationToken cancellationToken)
     {
-        var unknown = Journal.LastRound is { RunId: null, Calls.Count: 0 } last ? last : null;
+        var unknown = Unknown;
         if (!history.CanBeLookedAt || (_hasPosted && unknown is null))
         {
             return null;
@@ -153,7 +162,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             var stream = context.Options.Stream || !context.Options.Background;
             var owed = context.Calls.Owed;
             var body = ResponseRequest.Write(context, history, [.. owed.Where(o => outputs.All(own => own.Key != o.Key)), .. outputs], stream);
-            var isAgain = Journal.LastRound is { RunId: null, Calls.Count: 0 } && context.Run.UnpostedInputs.Count + outputs.Count + owed.Count > 0;
+            var isAgain = Unknown is not null && context.Run.UnpostedInputs.Count + outputs.Count + owed.Count > 0;
             var round = await context.BeginRoundAsync(await history.LastItemAsync(cancellationToken), cancellationToken);
             try
             {
@@ -166,7 +175,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             {
                 isAgain = false;
                 context.Refused(round);
-                if (ErrorMap.CallWithoutOutput(exception.Error) is { } call && repairs < MaxRepairs && !context.Calls.Ids.Contains(call))
+                if (ErrorMap.CallWithoutOutput(exception.Error) is { } call && repairs < MaxRepairs && context.Calls.Open.All(open => open.Key != call))
                 {
                     Log.CallRepaired(context.Logger, context.ThreadId, call);
                     context.Calls.Owe(call, null);

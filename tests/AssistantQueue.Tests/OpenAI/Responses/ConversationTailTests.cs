@@ -1,4 +1,5 @@
 using System.Text.Json;
+using AssistantQueue.OpenAI;
 using AssistantQueue.OpenAI.Responses;
 using Microsoft.Extensions.AI;
 
@@ -48,12 +49,19 @@ public class ConversationTailTests
         Assert.Equal("hello", Find([User("hi"), Assistant("hello")], isComplete: true).Reply!.Text);
 
     [Fact]
+    public void Find_NothingToFindAndNothingUnderWay_TakesNoTextForTheReplyButOpenCalls()
+    {
+        Assert.Equal(Tail.Nothing, ConversationTail.Find([User("hi"), Assistant("hello")], true, [], [], isUnknown: false, "m"));
+        Assert.Equal(["c1"], ConversationTail.Find([User("hi"), Call("c1")], true, [], [], isUnknown: false, "m").Calls.Select(c => c.CallId));
+    }
+
+    [Fact]
     public void Find_ImagesAreComparedByKind_TextExactly()
     {
         var items = new[] { JsonElement.Parse("""{"type":"message","role":"user","content":[{"type":"input_text","text":"look"},{"type":"input_image","image_url":"https://cdn/rewritten.png"}]}""") };
         var input = new RunInput([new TextContent("look"), new UriContent("https://example.org/a.png", "image/png")], new Dictionary<string, string>());
 
-        Assert.True(ConversationTail.Find(items, true, [input], [], "m").HasInputs);
+        Assert.True(ConversationTail.Find(items, true, [input], [], false, "m").HasInputs);
     }
 
     [Fact]
@@ -77,25 +85,63 @@ public class ConversationTailTests
     {
         var items = new[] { User("hi"), Assistant("I'll look it up"), Call("c1"), Output("c1"), User("joined"), Assistant("here"), User("later"), Assistant("no") };
 
-        var tail = ConversationTail.Find(items, isComplete, [], ["c1"], "m");
+        var tail = FindOutputs(items, isComplete, [("c1", "done")], "joined");
 
         Assert.Equal((true, "here"), Short(tail));
     }
 
     [Fact]
-    public void Find_OneOutputMissing_IsNothing() =>
-        Assert.Equal(Tail.Nothing, ConversationTail.Find([User("hi"), Call("c1"), Call("c2"), Output("c1")], true, [], ["c1", "c2"], "m"));
+    public void Find_OutputsThereAndALaterBatchRightBehindThem_IsNotTakenForTheirAnswer()
+    {
+        var items = new[] { User("hi"), Call("c1"), Output("c1"), User("later"), Assistant("to the later one") };
 
+        Assert.Equal((true, null), Short(FindOutputs(items, isComplete: true, [("c1", "done")])));
+    }
+
+    [Fact]
+    public void Find_AnotherOutputInTheirPlace_IsNothing()
+    {
+        var items = new[] { User("hi"), Call("c1"), Output("c1", OpenCalls.LostOutput), User("later"), Assistant("no") };
+
+        Assert.Equal(Tail.Nothing, FindOutputs(items, isComplete: true, [("c1", "done")]));
+        Assert.Equal(Tail.Nothing, FindOutputs(items, isComplete: true, [("c1", null)]));
+    }
+
+    [Fact]
+    public void Find_OutputTooLongForTheJournal_IsRecognizedByItsCall() =>
+        Assert.True(FindOutputs([User("hi"), Call("c1"), Output("c1")], isComplete: true, [("c1", null)]).HasInputs);
+
+    [Fact]
+    public void Find_OutputInParts_IsComparedAsTheirText() =>
+        Assert.True(FindOutputs(
+            [Call("c1"), JsonElement.Parse("""{"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"do"},{"type":"input_text","text":"ne"}]}""")],
+            isComplete: true,
+            [("c1", "done")]).HasInputs);
+
+    [Fact]
+    public void Find_OutputWithHalfACharacter_IsComparedAsItWasSent() =>
+        Assert.True(FindOutputs([Call("c1"), Output("c1", "a\uFFFD")], isComplete: true, [("c1", "a\uD83D")]).HasInputs);
+
+    [Fact]
+    public void Find_OneOutputMissing_IsNothing() =>
+        Assert.Equal(Tail.Nothing, FindOutputs([User("hi"), Call("c1"), Call("c2"), Output("c1")], true, [("c1", "done"), ("c2", "done")]));
+
+    // as after a post of unknown outcome
     private static Tail Find(JsonElement[] items, bool isComplete, params string[] texts) =>
-        ConversationTail.Find(items, isComplete, [.. texts.Select(t => new RunInput([new TextContent(t)], new Dictionary<string, string>()))], [], "m");
+        ConversationTail.Find(items, isComplete, Inputs(texts), [], isUnknown: true, "m");
+
+    private static Tail FindOutputs(JsonElement[] items, bool isComplete, (string Call, string? Output)[] outputs, params string[] joined) =>
+        ConversationTail.Find(items, isComplete, Inputs(joined), [.. outputs.Select(o => KeyValuePair.Create(o.Call, o.Output))], isUnknown: true, "m");
+
+    private static IReadOnlyList<RunInput> Inputs(string[] texts) => [.. texts.Select(t => new RunInput([new TextContent(t)], new Dictionary<string, string>()))];
 
     private static (bool, string?) Short(Tail tail) => (tail.HasInputs, tail.Reply?.Text);
 
     private static JsonElement Call(string id) =>
         JsonElement.Parse($$"""{"type":"function_call","status":"completed","call_id":"{{id}}","name":"look","arguments":"{}"}""");
 
-    private static JsonElement Output(string id) =>
-        JsonElement.Parse($$"""{"type":"function_call_output","call_id":"{{id}}","output":"done"}""");
+    private static JsonElement Output(string id, string text = "done") =>
+        JsonElement.Parse($$"""{"type":"function_call_output","call_id":"{{id}}","output":"{{text}}"}""");
 
     private static JsonElement User(string text) =>
         JsonElement.Parse($$"""{"type":"message","role":"user","content":[{"type":"input_text","text":"{{text}}"}]}""");
