@@ -329,6 +329,12 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         {
             round.Calls.Add(call);
         }
+                if (history.CanBeLookedAt)
+                {
+                    // the response has completed, so its conversation has the messages
+                    context.Taken(round);
+                }
+
     }
 
     private void Settle(JournalRound? round)

@@ -31,19 +31,14 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
             Batch(entry.Failure),
             [.. entry.Messages.Select(Message)],
             journal.PostedThrough,
-            journal.IsOutcomeUnknown);
+            MayHaveMore(journal, entry.Messages));
     }
 
     public async Task RetryFailedAsync(string batchId, CancellationToken cancellationToken = default)
     {
         var entry = await FindAsync(batchId, cancellationToken);
         var journal = Journal(entry);
-        // What tools gave is handed in again instead of calling them again.
-        if (!journal.IsOutcomeUnknown && journal.LastRound is not { Calls.Count: > 0 })
-        {
-            journal.BeginNextAttempt();
-        }
-
+        // What rounds there are stay: a post to look for, a run to go on with by its id, outputs of tools to hand in again.
         // An operator's retry has a run's whole time before it.
         journal.StartedAt = default;
         Check(await AskAsync(() => failed.RetryAsync(entry, JsonSerializer.Serialize(journal, StoreJson.Journal), cancellationToken)), entry);
@@ -67,10 +62,11 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
             throw new ArgumentException($"Batch '{batchId}' has no message '{messageId}' whose text could be replaced.", nameof(messageId));
         }
 
-        if (entry.Messages[at].Sequence <= journal.PostedThrough || journal.IsOutcomeUnknown)
+        var mayHave = MayHaveMore(journal, entry.Messages);
+        if (entry.Messages[at].Sequence <= journal.PostedThrough || mayHave)
         {
             throw new InvalidOperationException(
-                $"The API {(journal.IsOutcomeUnknown ? "may have" : "has")} message '{messageId}' already; a change here could no longer reach it. Retry or discard the batch, or send a new message.");
+                $"The API {(mayHave ? "may have" : "has")} message '{messageId}' already; a change here could no longer reach it. Retry or discard the batch, or send a new message.");
         }
 
         var edited = Body(entry.Messages[at])! with { Text = text, Contents = null };
@@ -139,6 +135,11 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
         // What the API has can't be known from a journal that can't be read, or that a newer version wrote: it may have everything, so it is looked for first.
         return new RunJournal { Rounds = [new JournalRound { PostingAt = Batch(entry.Failure).FailedAt }] };
     }
+
+    /// <summary>Whether the API may have messages that it isn't known to have: by a post without an answer, or by one whose run nobody has seen end.</summary>
+    private static bool MayHaveMore(RunJournal journal, IReadOnlyList<StoredEntry> messages) =>
+        journal.IsOutcomeUnknown
+        || (messages.Count > 0 && journal.Rounds.Any(round => (round.Through > 0 ? round.Through : messages[^1].Sequence) > journal.PostedThrough));
 
     private static StoredMessage? Body(StoredEntry entry)
     {

@@ -19,7 +19,8 @@ public interface IAssistantQueueAdmin
     /// <summary>Makes a failed batch its thread's next batch again, before everything that waits; attempts and deaths count anew. A failed delivery is offered to the handlers again.</summary>
     /// <remarks>
     /// The batch keeps its id, its messages and their places, so receipts stay good. Messages that the API has already are not posted again:
-    /// the run goes on from the conversation as it is. A batch whose last post had an unknown outcome is looked for before it is posted.
+    /// the run goes on from the conversation as it is. A batch whose last post had an unknown outcome is looked for before it is posted,
+    /// and a run that is known by its id is gone on with.
     /// </remarks>
     /// <param name="batchId">The batch.</param>
     /// <param name="cancellationToken">Ends the waiting; it may be retried nevertheless.</param>
@@ -72,5 +73,5 @@ public interface IAssistantQueueAdmin
 /// <param name="Batch">The batch.</param>
 /// <param name="Messages">The messages, in their order; none for a failed delivery, whose messages are answered.</param>
 /// <param name="PostedThrough">The sequence number up to which the API has the messages; zero when it has none.</param>
-/// <param name="IsPostUnknown">Whether the last post's outcome is unknown: the API may have the messages behind <paramref name="PostedThrough"/>.</param>
+/// <param name="IsPostUnknown">Whether the API may have the messages behind <paramref name="PostedThrough"/> too: a post's outcome is unknown, or nobody has seen its run end.</param>
 public sealed record FailedBatchDetails(FailedBatch Batch, IReadOnlyList<BatchMessage> Messages, long PostedThrough, bool IsPostUnknown);

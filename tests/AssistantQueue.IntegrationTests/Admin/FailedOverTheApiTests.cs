@@ -1,6 +1,7 @@
 using AssistantQueue.Emulators;
 using AssistantQueue.IntegrationTests.Redis;
 using AssistantQueue.OpenAI;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -100,6 +101,74 @@ public sealed class FailedOverTheApiTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Retry_RunThatIsKnownByItsId_IsGoneOnWithAndItsMessageIsNotEdited()
+    {
+        await StartAsync(o => o.Model = "gpt-test", o => o.RunTimeout = TimeSpan.FromSeconds(1));
+        // the response is under way, and nobody gets to see it end, nor ends it
+        _emulator.Faults.Add(new() { Operation = "get_response", Kind = OpenAIFaultKind.Error });
+        _emulator.Faults.Add(new() { Operation = "cancel_response", Kind = OpenAIFaultKind.Error });
+        _emulator.Options.Latency = TimeSpan.FromMilliseconds(100);
+        var (receipt, failure) = await FailAsync("hi");
+        Assert.Equal((0, true), ((await Admin.GetFailedAsync(failure.BatchId, Ct)) is { } details ? (details.PostedThrough, details.IsPostUnknown) : default));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Admin.EditFailedAsync(failure.BatchId, receipt.MessageId, "hello", Ct));
+        _emulator.Faults.Clear();
+
+        await Admin.RetryFailedAsync(failure.BatchId, Ct);
+
+        Assert.Equal("You wrote: “hi”.", await RepliedAsync());
+        Assert.Equal(1, Ledger.TimesPosted("hi"));
+        Assert.Single(Ledger.Runs);
+    }
+
+    [Fact]
+    public async Task Retry_AnotherBatchWasAnsweredMeanwhile_ItsReplyIsNotTaken()
+    {
+        _emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunCallsFunction, Function = "look", Count = 3 });
+        await StartAsync(o => o.Model = "gpt-test", o => o.Tools.MaxRounds = 1);
+        var (_, failure) = await FailAsync("hi");
+        _emulator.Faults.Clear();
+        var other = await Queue.AskAsync("c", "next", cancellationToken: Ct);
+
+        await Admin.RetryFailedAsync(failure.BatchId, Ct);
+
+        var reply = await RepliedAsync(failure.BatchId);
+        Assert.NotEqual(other.RunId, reply.RunId);
+        Assert.Equal(failure.BatchId, Ledger.Runs[^1].BatchId);
+        Assert.Equal("You wrote nothing new. Before that you had written 2 messages.", reply.Text);
+        Assert.Equal(["hi", "next"], Ledger.TextsOf("c"));
+    }
+
+    [Fact]
+    public async Task Retry_RefusedOutputsThatAnotherBatchHasReplaced_AreNotHandedInAgain()
+    {
+        Refuse(skip: 1);
+        await StartAsync(o => o.Model = "gpt-test");
+        var (_, failure) = await FailAsync("/tool look {}");
+        var other = await Queue.AskAsync("c", "next", cancellationToken: Ct);
+
+        await Admin.RetryFailedAsync(failure.BatchId, Ct);
+
+        var reply = await RepliedAsync(failure.BatchId);
+        Assert.NotEqual(other.RunId, reply.RunId);
+        Assert.Equal((failure.BatchId, null), (Ledger.Runs[^1].BatchId, Ledger.Runs[^1].ToolOutputs));
+        Assert.Equal(["/tool look {}", "next"], Ledger.TextsOf("c"));
+    }
+
+    [Fact]
+    public async Task Retry_RefusedMessageThatTheUserHasSaidAgain_IsSent()
+    {
+        Refuse();
+        await StartAsync(o => o.Model = "gpt-test");
+        var (_, failure) = await FailAsync("ok");
+        var other = await Queue.AskAsync("c", "ok", cancellationToken: Ct);
+
+        await Admin.RetryFailedAsync(failure.BatchId, Ct);
+
+        Assert.NotEqual(other.RunId, (await RepliedAsync(failure.BatchId)).RunId);
+        Assert.Equal(["ok", "ok"], Ledger.TextsOf("c"));
+    }
+
+    [Fact]
     public async Task Discard_MessagesThatTheApiHas_StayInItsConversationUnanswered()
     {
         await StartAsync(o => o.AssistantId = "asst_test");
@@ -113,7 +182,19 @@ public sealed class FailedOverTheApiTests : IAsyncLifetime
         Assert.Equal(0, (await Queue.GetQueueStatusAsync(Ct)).FailedCount);
     }
 
-    private async Task StartAsync(Action<OpenAIOptions> openAI)
+    private void Refuse(int skip = 0) => _emulator.Faults.Add(new()
+    {
+        Operation = "create_response",
+        Kind = OpenAIFaultKind.Error,
+        Status = 400,
+        Type = "invalid_request_error",
+        Code = "invalid_prompt",
+        Message = "Refused.",
+        Skip = skip,
+        Count = 1,
+    });
+
+    private async Task StartAsync(Action<OpenAIOptions> openAI, Action<AssistantQueueOptions>? queue = null)
     {
         var redis = (await TestRedis.GetAsync()).Instance.ConnectionString;
         var builder = Host.CreateEmptyApplicationBuilder(null);
@@ -121,7 +202,8 @@ public sealed class FailedOverTheApiTests : IAsyncLifetime
         {
             (o.RedisConnectionString, o.QueuePrefix, o.MessageDelay) = (redis, _prefix, TimeSpan.Zero);
             (o.MaxAttempts, o.UnknownOutcomeWait) = (1, TimeSpan.FromSeconds(1));
-        }).UseOpenAI(o =>
+            queue?.Invoke(o);
+        }).AddTool(AIFunctionFactory.Create(() => "seen", "look", "Looks.")).UseOpenAI(o =>
         {
             (o.Endpoint, o.ApiKey, o.PollInterval) = (_emulator.BaseUrl, "sk-test", TimeSpan.FromMilliseconds(20));
             openAI(o);
@@ -137,13 +219,15 @@ public sealed class FailedOverTheApiTests : IAsyncLifetime
     }
 
     // The failure is still the last outcome until the retry has ended.
-    private async Task<string> RepliedAsync()
+    private async Task<string> RepliedAsync() => (await RepliedAsync(null)).Text;
+
+    private async Task<AssistantReply> RepliedAsync(string? batchId)
     {
         await foreach (var update in Queue.WatchThreadAsync("c", after: "0", Ct))
         {
-            if (update is BatchReplied replied)
+            if (update is BatchReplied replied && (batchId is null || replied.Reply.BatchId == batchId))
             {
-                return replied.Reply.Text;
+                return replied.Reply;
             }
         }
 

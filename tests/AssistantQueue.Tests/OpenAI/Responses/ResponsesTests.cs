@@ -320,6 +320,7 @@ public class ResponsesTests : BackendTest
     {
         Emulator.Faults.Add(OpenAIFault.RateLimit(TimeSpan.FromSeconds(7), "get_response") with { Count = 2 });
         Emulator.Faults.Add(new() { Operation = "get_response", Kind = OpenAIFaultKind.Cut, Count = 2 });
+        Assert.Equal(1, first.StoredJournal.PostedThrough);
 
         await CompleteAsync(NewBackend(), new StoredBatch("t", "/slow 0.1\nhi"));
 
