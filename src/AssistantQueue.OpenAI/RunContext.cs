@@ -102,8 +102,7 @@ internal sealed class RunContext(
         Journal.Rounds.Remove(round);
         if (Journal.PostedThrough == 0 && Journal.Rounds.Count == 0)
         {
-            // not: keep the sealed model
-            // but: the refusal may be about a mistyped model, and the setting that mends it must count
+            // nothing is under way that the sealed model would have to stay the same for
             Journal.Model = null;
         }
     }
@@ -163,6 +162,7 @@ internal sealed class RunContext(
             IsOutcomeUnknown = Journal.Rounds.Count > 0,
         };
     }
+
     // what signs in and where it leads may come from elsewhere than the setting that usually says so
     private string NameOf(string setting) => setting switch
     {
@@ -171,7 +171,6 @@ internal sealed class RunContext(
         "ApiKey" or "Endpoint" when Options.AzureEndpoint is null && string.IsNullOrEmpty(Options.ApiKey) => "the OpenAIClient in DI",
         _ => $"{SettingsPath}:{setting}",
     };
-
 
     public AssistantBackendException Failure(BackendErrorKind kind, string message) =>
         new(kind, message) { IsOutcomeUnknown = Journal.Rounds.Count > 0 };

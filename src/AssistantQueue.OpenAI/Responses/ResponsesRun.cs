@@ -2,6 +2,7 @@ using System.Text.Json;
 using AssistantQueue.OpenAI.Client;
 using AssistantQueue.OpenAI.Content;
 using AssistantQueue.OpenAI.Errors;
+using AssistantQueue.OpenAI.Polling;
 
 namespace AssistantQueue.OpenAI.Responses;
 
@@ -10,17 +11,20 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 {
     private const int MaxRepairs = 20;
     private const int MaxResumes = 3;
+    // the background's store may lag behind the answer to a post
+    private const int MaxLooksForGone = 5;
     private bool _hasPosted;
+    private ApiError? _streamError;
 
     private RunJournal Journal => context.Journal;
+
+    // the last post, while its outcome isn't known
+    private JournalRound? Unknown => Journal.LastRound is { RunId: null, Calls.Count: 0 } last ? last : null;
 
     public async Task<RunCompleted> CompleteAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-    // the last post, while its outcome isn't known
-    private JournalRound? Unknown => Journal.LastRound is { RunId: null, Calls.Count: 0 } last ? last : null;
-
             try
             {
                 await history.OpenAsync(cancellationToken);
@@ -50,13 +54,23 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
                 return await ConcludeAsync(round, ended, cancellationToken);
             }
 
-            // a response that was not made in the background ends with its connection, or it goes on unseen
             Log.RunGone(context.Logger, context.ThreadId, id);
+            // a response that was not made in the background ends with its connection, or it goes on unseen
             round.RunId = null;
+            if (_streamError is not null)
+            {
+                throw context.Failure(_streamError);
+            }
+
             if (_hasPosted)
             {
                 throw context.Failure(BackendErrorKind.Transient, $"Response {id} was lost together with its connection.");
             }
+        }
+
+        if (Unknown is null)
+        {
+            await history.CatchUpAsync(cancellationToken);
         }
 
         if (await FindAsync(cancellationToken) is { } found)
@@ -64,21 +78,16 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             return found.Reply;
         }
 
+        await history.CatchUpAsync(cancellationToken);
         return await PostAsync(cancellationToken) is { } answer && ResponseReading.IsOver(answer)
             ? await ConcludeAsync(Journal.LastRound!, answer, cancellationToken)
             : null;
     }
-        if (Unknown is null)
-        {
-            await history.CatchUpAsync(cancellationToken);
-        }
-
 
     private async Task<JsonElement?> FollowAsync(string id, CancellationToken cancellationToken)
     {
         if (_hasPosted)
         {
-        await history.CatchUpAsync(cancellationToken);
             // its answer has just said that it isn't over
             await Task.Delay(context.Options.PollInterval, context.Time, cancellationToken);
         }
@@ -88,13 +97,23 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             await context.TellAsync(new RunStarted(id));
         }
 
-        try
+        for (var looks = 1; ; looks++)
         {
-            return await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetAsync(id, token), ResponseReading.IsOver, cancellationToken);
-        }
-        catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, id))
-        {
-            return null;
+            try
+            {
+                return await context.Poll.UntilOverAsync(context.ThreadId, token => api.GetAsync(id, token), ResponseReading.IsOver, cancellationToken);
+            }
+            catch (ApiCallException exception) when (ErrorMap.IsGone(exception.Error, id))
+            {
+                // not: gone at the first 404
+                // but: a moment after its post a response may not be found yet, and a second one would be posted beside it
+                if (!context.Options.Background || looks == MaxLooksForGone)
+                {
+                    return null;
+                }
+
+                await Task.Delay(PollPauses.Next(looks, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(5), Random.Shared.NextDouble()), context.Time, cancellationToken);
+            }
         }
     }
 
@@ -223,6 +242,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
     {
         var id = response.Text("id") ?? throw ApiCallException.Garbage(200, "names no response");
         _hasPosted = true;
+        _streamError = null;
         round.RunId = id;
         foreach (var given in Journal.Rounds.Where(r => r is { RunId: null, Calls.Count: 0 }).ToList())
         {
@@ -251,7 +271,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             {
                 await foreach (var (type, data) in events)
                 {
-                    position = (int)(data.Number("sequence_number") ?? position);
+                    position = type == "error" ? position : (int)(data.Number("sequence_number") ?? position);
                     var response = type.Length == 0 ? data : data.Get("response");
                     if (round.RunId is null && response is { } first)
                     {
@@ -267,17 +287,16 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
                             return response;
                         case "" when ResponseReading.IsOver(data):
                             return data;
-                        case "error" when round.RunId is not null && !context.Options.Background:
-                            throw await FailAsync(round, ApiError.From(data.Get("error") ?? data), cancellationToken);
                         case "error":
-                            // of the stream, not of the response: that goes on in the background, or, before its first event, nobody knows whether there is one
-                            throw new ApiCallException(ApiError.From(data.Get("error") ?? data), mayHaveBeenTaken: true);
+                            // of the stream, perhaps not of the response: what became of that one is asked by its id; before its first event nobody knows whether there is one
+                            _streamError = ApiError.From(data.Get("error") ?? data);
+                            throw new ApiCallException(_streamError, mayHaveBeenTaken: true);
                     }
                 }
             }
             catch (ApiCallException) when (round.RunId is not null)
             {
-                // the connection broke, or the stream can't be had again: looking by the id tells which
+                // the connection broke, the stream had an error, or it can't be had again: looking by the id tells which
             }
 
             if (round.RunId is null)
@@ -305,6 +324,12 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             {
                 var names = string.Join(", ", calls.Select(c => c.Name));
                 Log.ToolsUnanswered(context.Logger, context.ThreadId, response.Text("id") ?? "", names);
+                if (history.CanBeLookedAt)
+                {
+                    // the response has completed, so its conversation has the messages
+                    context.Taken(round);
+                }
+
                 context.Ended();
                 throw context.Failure(BackendErrorKind.Permanent, $"The model asked for tools that the queue doesn't have: {names}. The conversation goes on without their results.");
             }
@@ -329,12 +354,6 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         {
             round.Calls.Add(call);
         }
-                if (history.CanBeLookedAt)
-                {
-                    // the response has completed, so its conversation has the messages
-                    context.Taken(round);
-                }
-
     }
 
     private void Settle(JournalRound? round)

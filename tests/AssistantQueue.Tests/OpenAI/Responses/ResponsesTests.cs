@@ -1,4 +1,6 @@
+using System.Net;
 using AssistantQueue.Emulators;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.Tests.OpenAIBackends.Responses;
 
@@ -216,6 +218,34 @@ public class ResponsesTests : BackendTest
     }
 
     [Fact]
+    [Fact]
+    public async Task Run_ModelRetiredBetweenTwoAttempts_TheMendedSettingCounts()
+    {
+        Emulator.Options.FailedKeepsInput = true;
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunFails, Count = 1 });
+        var batch = new StoredBatch("t", "hi");
+        await FailAsync(NewBackend(), batch);
+        Assert.Equal((1, "gpt-test"), (batch.StoredJournal.PostedThrough, batch.StoredJournal.Model));
+        Emulator.Options.Models.Add("gpt-good");
+
+        var failure = await FailAsync(NewBackend(), batch);
+        var reply = await CompleteAsync(NewBackend(o => o.Model = "gpt-good"), batch);
+
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Equal("gpt-good", reply.Model);
+        Assert.Equal(1, Ledger.TimesPosted("hi"));
+    }
+
+    [Fact]
+    public async Task Run_ResponseIsNotFoundRightAfterItsPost_IsLookedForAgain()
+    {
+        var batch = new StoredBatch("t", "/slow 0.1\nhi");
+
+        var reply = await CompleteAsync(NewBackend(services: s => s.AddKeyedSingleton("AssistantQueue", new HttpClient(new LaggingStore(looks: 3)))), batch);
+
+        Assert.Equal(Assert.Single(Ledger.Runs).Id, reply.RunId);
+    }
+
     public async Task Run_ConversationGone_BeginsANewOneWithTheBatch()
     {
         var batch = new StoredBatch("t", "hi") { Conversation = { ["conversation"] = "conv_gone", ["last_item"] = "msg_1" } };
@@ -340,3 +370,20 @@ public class ResponsesTests : BackendTest
         Assert.False(failure.IsOutcomeUnknown);
     }
 }
+
+    /// <summary>Knows nothing of a response for its first looks.</summary>
+    private sealed class LaggingStore(int looks) : DelegatingHandler(new SocketsHttpHandler())
+    {
+        private int _looks;
+
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            var path = request.RequestUri!.AbsolutePath;
+            return request.Method == HttpMethod.Get && path.Contains("/responses/", StringComparison.Ordinal) && ++_looks <= looks
+                ? new HttpResponseMessage(HttpStatusCode.NotFound)
+                {
+                    Content = new StringContent($$$"""{"error":{"message":"Response with id '{{{path.Split('/')[^1]}}}' not found.","type":"invalid_request_error","param":null,"code":null}}"""),
+                }
+                : await base.SendAsync(request, cancellationToken);
+        }
+    }

@@ -43,6 +43,40 @@ public class StreamedResponsesTests : BackendTest
     }
 
     [Fact]
+    public async Task Run_ErrorInTheStreamOfAResponseThatGoesOn_IsFollowedById()
+    {
+        Emulator.Options.BackgroundLocksConversation = false;
+        SlowWords();
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.ErrorInStream, AfterEvents = 2, Count = 1 });
+
+        var reply = await CompleteAsync(NewBackend(), new StoredBatch("t", "hi"));
+
+        Assert.Equal(Assert.Single(Ledger.Runs).Id, reply.RunId);
+        Assert.Equal("You wrote: “hi”.", reply.Text);
+        Assert.Equal(1, Ledger.TimesPosted("hi"));
+    }
+
+    [Theory]
+    [InlineData(null, BackendErrorKind.Transient)]
+    [InlineData("insufficient_quota", BackendErrorKind.BackendUnavailable)]
+    public async Task Run_ErrorInAPlainStreamThatGoesOnUnseen_IsClassifiedByItAndLookedFor(string? code, BackendErrorKind kind)
+    {
+        Emulator.Options.LostStream = LostClient.Completes;
+        SlowWords();
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.ErrorInStream, AfterEvents = 2, Code = code, Count = 1 });
+        var backend = NewBackend(o => o.Background = false);
+        var batch = new StoredBatch("t", "hi");
+
+        var failure = await FailAsync(backend, batch);
+        await Emulator.Ledger.WaitForAsync(l => !l.Open.Any(), Ct);
+        var reply = await CompleteAsync(backend, batch);
+
+        Assert.Equal((kind, true), (failure.Kind, failure.IsOutcomeUnknown));
+        Assert.Equal("You wrote: “hi”.", reply.Text);
+        Assert.Equal((1, 1), (Ledger.TimesPosted("hi"), Ledger.Runs.Count));
+    }
+
+    [Fact]
     public async Task Run_StreamsKeepEndingEarly_IsLookedAtById()
     {
         Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.EndStream, AfterEvents = 2 });
