@@ -183,6 +183,13 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
             context.Refused(round);
             if (exception.Error.Status != 400 || await LookAsync(id, cancellationToken) is not { } run || RunReading.WaitsFor(run, asked.Calls))
             {
+                if (ErrorMap.Classify(exception.Error) == BackendErrorKind.Permanent)
+                {
+                    // nobody will answer it, and the thread would wait for ten minutes until it expires
+                    await _thread.EndRunAsync(id, cancellationToken);
+                    Ended(id);
+                }
+
                 throw;
             }
 

@@ -9,8 +9,6 @@ public class ToolsTests : BackendTest
 {
     public static TheoryData<bool> PolledAndStreamed { get; } = new(false, true);
 
-    public ToolsTests() => AnswersFitSchema = true;
-
     protected override void Configure(OpenAIOptions options) => options.AssistantId = "asst_1";
 
     [Fact]
@@ -170,6 +168,21 @@ public class ToolsTests : BackendTest
 
         Assert.Equal(BackendErrorKind.Transient, failure.Kind);
         Assert.Contains("expired", failure.Message);
+    }
+
+    [Theory, MemberData(nameof(PolledAndStreamed))]
+    public async Task Run_OutputsRefusedForGood_IsCancelledAndTheThreadGoesOn(bool stream)
+    {
+        Emulator.Faults.Add(new() { Operation = "submit_tool_outputs", Kind = OpenAIFaultKind.Error, Status = 400, Type = "invalid_request_error", Code = "invalid_value", Message = "That is no output.", Count = 1 });
+        var batch = new StoredBatch("t", "/tool look {}") { Tools = new TestTools().Add("look") };
+        var backend = NewBackend(o => o.Stream = stream);
+
+        var failure = await FailAsync(backend, batch);
+        await CompleteAsync(backend, new StoredBatch("t", "still there?") { BatchId = "batch-2", Conversation = batch.Conversation });
+
+        Assert.Equal(("invalid_value", BackendErrorKind.Permanent), (failure.Code, failure.Kind));
+        Assert.Equal(["cancelled", "completed"], Ledger.Runs.Select(r => r.Status));
+        Assert.Empty(batch.StoredJournal.Rounds);
     }
 
     [Fact]
