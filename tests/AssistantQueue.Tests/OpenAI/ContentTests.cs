@@ -29,12 +29,6 @@ public sealed class ContentTests(SharedRedis shared) : BackendTest, IClassFixtur
         { OpenAIApi.Assistants, "error", "Contents must not have ErrorContent: the Assistants API takes text, image URLs and ids of uploaded files. Nothing was stored." },
     };
 
-    public override Task InitializeAsync()
-    {
-        AnswersFitSchema = true;
-        return base.InitializeAsync();
-    }
-
     protected override void Configure(OpenAIOptions options) => options.Model = "gpt-test";
 
     [Theory, MemberData(nameof(Refused))]

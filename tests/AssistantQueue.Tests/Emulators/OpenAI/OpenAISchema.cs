@@ -9,7 +9,9 @@ internal static class OpenAISchema
 {
     private static readonly Lazy<Loaded> Schemas = new(Load);
 
-    public static IReadOnlyList<string> Request(string method, string path, string json) => Operation(method, path) switch
+    public static IReadOnlyList<string> Request(string method, string path, string json) => [.. Body(method, path, json), .. Query(method, path)];
+
+    private static IReadOnlyList<string> Body(string method, string path, string json) => Operation(method, path) switch
     {
         null => Unpublished(method, path),
         var name when json.Length == 0 && !Schemas.Value.BodyRequired.Contains(name) => [],
@@ -73,15 +75,50 @@ internal static class OpenAISchema
         }
     }
 
+    private static IEnumerable<string> Query(string method, string path)
+    {
+        if (Operation(method, path) is not { } operation || path.Split('?') is not [_, { Length: > 0 } query, ..])
+        {
+            yield break;
+        }
+
+        foreach (var pair in query.Split('&'))
+        {
+            var (name, value) = pair.Split('=', 2) is [var n, var v] ? (Uri.UnescapeDataString(n), Uri.UnescapeDataString(v)) : (pair, "");
+            if (name == "api-version" && path.StartsWith("/openai/", StringComparison.Ordinal))
+            {
+                continue; // Azure's own
+            }
+
+            if (!Schemas.Value.Queries.TryGetValue($"{operation} {name}", out var schema))
+            {
+                yield return $"{operation} has no query parameter {name}.";
+            }
+            else if (!Fits(schema, value))
+            {
+                yield return $"{operation} takes no {name}={value}.";
+            }
+        }
+    }
+
+    private static bool Fits(JsonNode schema, string value) =>
+        (string?)schema["type"] switch
+        {
+            "integer" => long.TryParse(value, System.Globalization.CultureInfo.InvariantCulture, out _),
+            "boolean" => value is "true" or "false",
+            _ => true,
+        }
+        && (schema["enum"] is not JsonArray words || words.Any(word => (string?)word == value));
+
     // The description is cut down to what runs need; an assistant's own tools are read besides.
     private static string[] Unpublished(string method, string path) =>
         method == "GET" && path.Contains("/assistants/", StringComparison.Ordinal) ? [] : [$"The published API has no {method} {path}."];
 
-    /// <summary>The operation as the description names it; paths may begin with /v1 or /openai/v1 and have a query.</summary>
+    /// <summary>The operation as the description names it; paths may begin with /v1, /openai/v1 or (Azure's dated ones) /openai, and have a query.</summary>
     private static string? Operation(string method, string path)
     {
         var segments = path.Split('?')[0].Split('/', StringSplitOptions.RemoveEmptyEntries);
-        segments = segments is ["openai", "v1", .. var azure] ? azure : segments is ["v1", .. var rest] ? rest : segments;
+        segments = segments is ["openai", "v1", .. var azure] ? azure : segments is ["v1" or "openai", .. var rest] ? rest : segments;
         return Schemas.Value.Operations
             .Where(o => o.Method == method && o.Path.Length == segments.Length && o.Path.Zip(segments).All(p => p.First[0] == '{' || p.First == p.Second))
             .OrderBy(o => o.Path.Count(p => p[0] == '{'))
@@ -101,13 +138,19 @@ internal static class OpenAISchema
 
         var operations = new List<Published>();
         var bodyRequired = new HashSet<string>();
+        var queries = new Dictionary<string, JsonNode>();
         foreach (var (path, methods) in document["paths"]!.AsObject())
         {
             foreach (var (method, operation) in methods!.AsObject().Where(m => m.Value is JsonObject && m.Key != "parameters"))
             {
                 var name = $"{method.ToUpperInvariant()} {path}";
                 operations.Add(new(method.ToUpperInvariant(), path.Split('/', StringSplitOptions.RemoveEmptyEntries), name));
-                if (operation!["requestBody"]?["content"]?["application/json"]?["schema"] is { } request)
+                foreach (var parameter in operation!["parameters"]?.AsArray().Where(p => (string?)p!["in"] == "query") ?? [])
+                {
+                    queries[$"{name} {(string)parameter!["name"]!}"] = parameter["schema"]!;
+                }
+
+                if (operation["requestBody"]?["content"]?["application/json"]?["schema"] is { } request)
                 {
                     definitions["request " + name] = Convert(request);
                     if (operation["requestBody"]!["required"] is JsonValue required && required.GetValue<bool>())
@@ -125,7 +168,7 @@ internal static class OpenAISchema
 
         var events = Events(definitions);
         var root = JsonSchema.FromJsonAsync(new JsonObject { ["definitions"] = definitions }.ToJsonString()).GetAwaiter().GetResult();
-        return new(root, operations, bodyRequired, events);
+        return new(root, operations, bodyRequired, queries, events);
     }
 
     /// <summary>Finds the schema of each event by its name, and gives the unnamed ones a definition, so that a fault names its place instead of 58 alternatives.</summary>
@@ -204,7 +247,7 @@ internal static class OpenAISchema
 
     private static JsonObject OrNull(JsonObject schema) => new() { ["anyOf"] = new JsonArray(schema, new JsonObject { ["type"] = "null" }) };
 
-    private sealed record Loaded(JsonSchema Root, IReadOnlyList<Published> Operations, IReadOnlySet<string> BodyRequired, IReadOnlyDictionary<string, string> Events);
+    private sealed record Loaded(JsonSchema Root, IReadOnlyList<Published> Operations, IReadOnlySet<string> BodyRequired, IReadOnlyDictionary<string, JsonNode> Queries, IReadOnlyDictionary<string, string> Events);
 
     private sealed record Published(string Method, string[] Path, string Name);
 }

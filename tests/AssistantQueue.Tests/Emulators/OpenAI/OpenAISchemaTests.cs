@@ -29,6 +29,19 @@ public sealed class OpenAISchemaTests
     public void Request_WrongCall_HasFaults(string method, string path, string json) => Assert.NotEmpty(OpenAISchema.Request(method, path, json));
 
     [Theory]
+    [InlineData("/v1/threads/thread_1/runs?limit=100&order=desc&after=run_1", true)]
+    [InlineData("/openai/threads/thread_1/runs?limit=100&api-version=2025-04-01-preview", true)]
+    [InlineData("/v1/conversations/conv_1/items?order=desc", true)]
+    [InlineData("/v1/responses/resp_1?stream=true&starting_after=4", true)]
+    [InlineData("/v1/threads/thread_1/runs?limit=many", false)]
+    [InlineData("/v1/threads/thread_1/runs?order=newest", false)]
+    [InlineData("/v1/threads/thread_1/runs?api-version=1", false)]
+    [InlineData("/v1/conversations/conv_1/items?before=msg_1", false)]
+    [InlineData("/v1/responses/resp_1?stream=yes", false)]
+    [InlineData("/v1/responses/resp_1?after=4", false)]
+    public void Request_Query_IsJudged(string path, bool right) => Assert.Equal(right, OpenAISchema.Request("GET", path, "").Count == 0);
+
+    [Theory]
     [InlineData("""{"id":"thread_1","object":"thread","created_at":1,"metadata":{},"tool_resources":null}""", true)]
     [InlineData("""{"id":"thread_1","object":"threat","created_at":1,"metadata":{},"tool_resources":null}""", false)]
     [InlineData("""{"id":"thread_1","object":"thread","created_at":1}""", false)]

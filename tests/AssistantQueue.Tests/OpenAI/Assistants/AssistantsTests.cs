@@ -49,6 +49,7 @@ public class AssistantsTests : BackendTest
     [InlineData(OpenAIFaultKind.Garbage)]
     public async Task Run_AnswerLostAfterTheWork_IsFoundByItsBatchId(OpenAIFaultKind kind)
     {
+        AnswersFitSchema = kind != OpenAIFaultKind.Garbage;
         Emulator.Faults.Add(new() { Operation = "create_run", Kind = kind, AfterWork = true, Count = 1 });
         var batch = new StoredBatch("t", "hi");
 
@@ -161,6 +162,46 @@ public class AssistantsTests : BackendTest
     }
 
     [Fact]
+    public async Task Run_StreamedAndCutAtItsLength_IsReadByItsStatusAndNotByTheEventsName()
+    {
+        // the event says thread.run.completed, its run incomplete
+        Emulator.Options.IncompleteRunSaysCompleted = true;
+        Emulator.Faults.Add(new() { Operation = "create_run", Kind = OpenAIFaultKind.RunIsIncomplete });
+
+        var reply = await CompleteAsync(NewBackend(o => o.Stream = true), new StoredBatch("t", "hi"));
+
+        Assert.NotEmpty(reply.Text);
+        Assert.NotNull(reply.Contents[^1].AdditionalProperties!["incomplete_reason"]);
+    }
+
+    [Fact]
+    public async Task Run_CombinedIntoOneMessage_IsPostedAsOne()
+    {
+        var batch = new StoredBatch("t", "hi", "one question") { Combine = MessageCombination.SingleMessage };
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(["hi\n\none question"], Assert.Single(Ledger.Runs).Texts);
+        Assert.Contains("one question", reply.Text);
+    }
+
+    [Fact]
+    public async Task Run_AssistantRetiredBetweenTwoAttempts_TheMendedSettingCounts()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_run", Kind = OpenAIFaultKind.RunFails, Count = 1 });
+        var batch = new StoredBatch("t", "hi");
+        await FailAsync(NewBackend(), batch);
+        Assert.Equal((1, "asst_1"), (batch.StoredJournal.PostedThrough, batch.StoredJournal.Model));
+        Emulator.Options.AssistantIds.Add("asst_good");
+
+        var failure = await FailAsync(NewBackend(), batch);
+        await CompleteAsync(NewBackend(o => o.AssistantId = "asst_good"), batch);
+
+        Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Equal(1, Ledger.TimesPosted("hi"));
+    }
+
+    [Fact]
     public async Task Run_ThreadBusyWithAnotherRun_WaitsForTheThread()
     {
         var backend = NewBackend();
@@ -218,10 +259,16 @@ public class AssistantsTests : BackendTest
     public async Task Run_ApiShutDown_PausesTheBackendAndForgetsNoThread()
     {
         Emulator.Options.HasAssistants = false;
+        var batch = new StoredBatch("t", "hi") { Conversation = { ["thread"] = "thread_1" } };
 
         var failure = await FailAsync(NewBackend(), batch);
 
+        // the answer quotes the address, which has the thread's id in it
+        Assert.Contains("thread_1", failure.Message);
         Assert.Equal(BackendErrorKind.BackendUnavailable, failure.Kind);
+        Assert.Contains("AssistantQueue:OpenAI:Endpoint", failure.Message);
+        Assert.Equal("thread_1", batch.Conversation["thread"]);
+        Assert.DoesNotContain(Ledger.Requests, r => r.Path == "/v1/threads");
     }
 
     [Theory]
@@ -257,9 +304,3 @@ public class AssistantsTests : BackendTest
         Assert.Single(Ledger.Runs);
     }
 }
-        var batch = new StoredBatch("t", "hi") { Conversation = { ["thread"] = "thread_1" } };
-        // the answer quotes the address, which has the thread's id in it
-        Assert.Contains("thread_1", failure.Message);
-        Assert.Contains("AssistantQueue:OpenAI:Endpoint", failure.Message);
-        Assert.Equal("thread_1", batch.Conversation["thread"]);
-        Assert.DoesNotContain(Ledger.Requests, r => r.Path == "/v1/threads");

@@ -6,8 +6,6 @@ namespace AssistantQueue.Tests.OpenAIBackends.Responses;
 /// <summary>Newer messages during a run over Responses: they join at a tool round, or interrupt, and nothing that the API has is posted again.</summary>
 public class BusyTests : BackendTest
 {
-    public BusyTests() => AnswersFitSchema = true;
-
     protected override void Configure(OpenAIOptions options) => options.Model = "gpt-test";
 
     [Theory]

@@ -10,8 +10,6 @@ public class ToolsTests : BackendTest
 {
     public static TheoryData<bool> ConversationAndChain { get; } = new(true, false);
 
-    public ToolsTests() => AnswersFitSchema = true;
-
     protected override void Configure(OpenAIOptions options) => options.Model = "gpt-test";
 
     [Fact]
