@@ -23,7 +23,7 @@ public class RunReadingTests
 
     [Theory]
     // cancelled by somebody else while it was followed
-    [InlineData("cancelled", "", null, "cancelled at the API", BackendErrorKind.Transient)]
+    [InlineData("cancelled", "", ErrorMap.Cancelled, "cancelled at the API", BackendErrorKind.Transient)]
     [InlineData("expired", "", null, "expired", BackendErrorKind.Transient)]
     [InlineData("failed", ""","last_error":{"code":"server_error","message":"Sorry"} """, "server_error", "Sorry", BackendErrorKind.Transient)]
     [InlineData("failed", ""","last_error":{"code":"invalid_prompt","message":"Refused"} """, "invalid_prompt", "Refused", BackendErrorKind.Permanent)]

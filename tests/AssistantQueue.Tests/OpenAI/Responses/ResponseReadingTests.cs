@@ -20,7 +20,7 @@ public class ResponseReadingTests
 
     [Theory]
     // cancelled by somebody else while it was followed
-    [InlineData("cancelled", "", null, "cancelled at the API", BackendErrorKind.Transient)]
+    [InlineData("cancelled", "", ErrorMap.Cancelled, "cancelled at the API", BackendErrorKind.Transient)]
     [InlineData("failed", ""","error":{"code":"server_error","message":"Sorry"} """, "server_error", "Sorry", BackendErrorKind.Transient)]
     [InlineData("failed", ""","error":{"code":"invalid_prompt","message":"Refused"} """, "invalid_prompt", "Refused", BackendErrorKind.Permanent)]
     [InlineData("failed", ""","error":null """, null, "without saying why", BackendErrorKind.Transient)]
