@@ -20,8 +20,8 @@ internal static partial class Log
     [LoggerMessage(6004, LogLevel.Warning, "Thread '{ThreadId}': batch {BatchId} was found at the API; it isn't posted again")]
     public static partial void PostFound(ILogger logger, string threadId, string batchId);
 
-    [LoggerMessage(6005, LogLevel.Warning, "Thread '{ThreadId}': batch {BatchId} was not found at the API; it is posted again")]
-    public static partial void PostedAgain(ILogger logger, string threadId, string batchId);
+    [LoggerMessage(6005, LogLevel.Warning, "Thread '{ThreadId}': batch {BatchId} was not found at the API; it is posted again ({Reason})")]
+    public static partial void PostedAgain(ILogger logger, string threadId, string batchId, string reason);
 
     [LoggerMessage(6006, LogLevel.Warning, "Thread '{ThreadId}': conversation {ConversationId} is gone; a new one is begun")]
     public static partial void ConversationGone(ILogger logger, string threadId, string conversationId);

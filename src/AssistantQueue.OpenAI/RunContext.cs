@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using AssistantQueue.OpenAI.Content;
 using AssistantQueue.OpenAI.Errors;
@@ -94,6 +95,7 @@ internal sealed class RunContext(
     {
         var through = round.Through > 0 ? round.Through : LastSequence;
         Journal.PostedThrough = Math.Max(Journal.PostedThrough, through);
+        Journal.Notes.Remove(StateNames.GivenUp);
     }
 
     /// <summary>Takes back a post that the API has refused: its outcome is known.</summary>
@@ -178,24 +180,74 @@ internal sealed class RunContext(
     /// <summary>Waits before the next look for a post of unknown outcome; false when <see cref="AssistantQueueOptions.UnknownOutcomeWait"/> is over.</summary>
     public async Task<bool> WaitForLookAsync(JournalRound round, int look, CancellationToken cancellationToken)
     {
-        var left = round.PostingAt + Queue.UnknownOutcomeWait - Time.GetUtcNow();
+        // not: from the journal's time
+        // but: what was waited, by whomever; the owner that posted may have had a clock that goes a minute after this one's
+        var waited = WaitedFor(round);
+        var left = Queue.UnknownOutcomeWait - waited;
         if (left <= TimeSpan.Zero)
         {
             return false;
         }
 
         var pause = PollPauses.Next(look, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(10), Random.Shared.NextDouble());
-        await Task.Delay(pause < left ? pause : left, Time, cancellationToken);
+        var since = Time.GetTimestamp();
+        try
+        {
+            await Task.Delay(pause < left ? pause : left, Time, cancellationToken);
+        }
+        finally
+        {
+            Journal.Notes[StateNames.Waited] = $"{Name(round)} {(waited + Time.GetElapsedTime(since)).Ticks}";
+        }
+
         return true;
     }
 
-    /// <summary>Counts a post of unknown outcome that was sent again.</summary>
-    public void CountPostedAgain(bool isAgain, string api)
+    /// <summary>A post is known to have ended, and what it carried was not found: the next one carries it again.</summary>
+    /// <param name="reason">Why it ended.</param>
+    public void GivenUp(string reason)
     {
-        if (isAgain)
+        if (Run.UnpostedInputs.Count > 0 || Calls.Ids.Count > 0)
         {
-            Log.PostedAgain(Logger, ThreadId, Run.BatchId);
-            RunMetrics.PostedAgain.Add(1, new KeyValuePair<string, object?>("queue", Run.QueueName), new KeyValuePair<string, object?>("api", api));
+            Journal.Notes[StateNames.GivenUp] = reason;
         }
     }
+
+    /// <summary>Counts a post that carries what an earlier one carried. Before it is sent and written down, so that an owner that dies with it has counted it.</summary>
+    /// <param name="carriesAnything">Whether it carries messages or outputs of tools.</param>
+    /// <param name="api">The API.</param>
+    public void CountIfAgain(bool carriesAnything, string api)
+    {
+        if (carriesAnything && AgainBecause() is { } reason)
+        {
+            Log.PostedAgain(Logger, ThreadId, Run.BatchId, reason);
+            RunMetrics.PostedAgain.Add(
+                1,
+                new KeyValuePair<string, object?>("queue", Run.QueueName),
+                new KeyValuePair<string, object?>("api", api),
+                new KeyValuePair<string, object?>("reason", reason));
+        }
+    }
+
+    private string? AgainBecause()
+    {
+        if (Journal.LastRound is not { RunId: null, Calls.Count: 0 } unknown)
+        {
+            return Journal.Notes.Remove(StateNames.GivenUp, out var reason) ? reason : null;
+        }
+
+        // what takes its place may be refused, because the conversation is locked: that is one post too many at most, however often it is tried
+        var name = Name(unknown);
+        var isCounted = Journal.Notes.TryGetValue(StateNames.Counted, out var counted) && counted == name;
+        Journal.Notes[StateNames.Counted] = name;
+        return isCounted ? null : RunMetrics.UnknownOutcome;
+    }
+
+    private TimeSpan WaitedFor(JournalRound round) =>
+        Journal.Notes.TryGetValue(StateNames.Waited, out var note) && note.Split(' ') is [var name, var ticks] && name == Name(round)
+            && long.TryParse(ticks, CultureInfo.InvariantCulture, out var waited)
+            ? TimeSpan.FromTicks(waited)
+            : TimeSpan.Zero;
+
+    private static string Name(JournalRound round) => round.PostingAt.ToString("O", CultureInfo.InvariantCulture);
 }

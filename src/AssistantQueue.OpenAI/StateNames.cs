@@ -30,6 +30,15 @@ internal static class StateNames
     /// <summary>In a journal's notes: calls in the history that have no output there, each with what to answer; JSON.</summary>
     public const string Owed = "owed";
 
+    /// <summary>In a journal's notes: a post of unknown outcome, by its time, and for how long it was looked for; ticks.</summary>
+    public const string Waited = "waited";
+
+    /// <summary>In a journal's notes: the post of unknown outcome, by its time, whose repetition was counted.</summary>
+    public const string Counted = "counted";
+
+    /// <summary>In a journal's notes: why an earlier post has ended without leaving what it carried, so far as a look could tell.</summary>
+    public const string GivenUp = "given_up";
+
     /// <summary>In a journal's notes: the tokens used by the rounds before.</summary>
     public const string Usage = "usage";
 

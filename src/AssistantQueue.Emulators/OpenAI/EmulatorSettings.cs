@@ -34,6 +34,9 @@ public sealed record EmulatorSettings
     /// <summary>Gets <see cref="OpenAIEmulatorOptions.FailedKeepsInput"/>.</summary>
     public bool? FailedKeepsInput { get; init; }
 
+    /// <summary>Gets <see cref="OpenAIEmulatorOptions.RunsListedAfter"/> in milliseconds.</summary>
+    public double? RunsListedAfterMs { get; init; }
+
     /// <summary>Gets <see cref="OpenAIEmulatorOptions.IncompleteRunSaysCompleted"/>.</summary>
     public bool? IncompleteRunSaysCompleted { get; init; }
 
@@ -61,6 +64,7 @@ public sealed record EmulatorSettings
         LostStream = o.LostStream,
         LostForeground = o.LostForeground,
         FailedKeepsInput = o.FailedKeepsInput,
+        RunsListedAfterMs = o.RunsListedAfter.TotalMilliseconds,
         IncompleteRunSaysCompleted = o.IncompleteRunSaysCompleted,
         HasAssistants = o.HasAssistants,
         HasConversations = o.HasConversations,
@@ -80,6 +84,7 @@ public sealed record EmulatorSettings
         o.LostStream = LostStream ?? o.LostStream;
         o.LostForeground = LostForeground ?? o.LostForeground;
         o.FailedKeepsInput = FailedKeepsInput ?? o.FailedKeepsInput;
+        o.RunsListedAfter = Time(RunsListedAfterMs, o.RunsListedAfter);
         o.IncompleteRunSaysCompleted = IncompleteRunSaysCompleted ?? o.IncompleteRunSaysCompleted;
         o.HasAssistants = HasAssistants ?? o.HasAssistants;
         o.HasConversations = HasConversations ?? o.HasConversations;

@@ -76,6 +76,10 @@ public sealed class OpenAIEmulatorOptions
     /// <value>The default is <see langword="false"/>. The real service doesn't document it.</value>
     public bool FailedKeepsInput { get; set; }
 
+    /// <summary>Gets or sets how long after its creation a run shows up in its thread's list of runs; by its id it is there at once.</summary>
+    /// <value>The default is zero. The real service doesn't document it.</value>
+    public TimeSpan RunsListedAfter { get; set; }
+
     /// <summary>Gets or sets a value indicating whether the last event of an incomplete run is named <c>thread.run.completed</c>, as was recorded from the real service.</summary>
     /// <value>The default is <see langword="false"/>: <c>thread.run.incomplete</c>, as published.</value>
     public bool IncompleteRunSaysCompleted { get; set; }

@@ -221,7 +221,7 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
         Journal.Model ??= context.Options.AssistantId;
         var own = await tools.OwnAsync(context, Journal.Model!, cancellationToken);
         var body = RunRequest.Write(context, own, context.Options.Stream);
-        var isAgain = Journal.IsOutcomeUnknown && context.Run.UnpostedInputs.Count > 0;
+        context.CountIfAgain(context.Run.UnpostedInputs.Count > 0, "assistants");
         var round = await context.BeginRoundAsync(_thread.LastRun, cancellationToken);
         try
         {
@@ -237,7 +237,6 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
         }
         catch (ApiCallException exception) when (!exception.MayHaveBeenTaken && round.RunId is null)
         {
-            isAgain = false;
             if (ErrorMap.ActiveRun(exception.Error) is { } active && await IsOursAsync(active, cancellationToken))
             {
                 // our own post, whose answer was lost, is what keeps the thread busy
@@ -247,10 +246,6 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
 
             context.Refused(round);
             throw;
-        }
-        finally
-        {
-            context.CountPostedAgain(isAgain, "assistants");
         }
     }
 
@@ -388,6 +383,7 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
 
     private async Task BeginAnewAsync(ApiCallException cause, CancellationToken cancellationToken)
     {
+        var mayHaveHadIt = Journal.PostedThrough > 0 || Journal.Rounds.Count > 0;
         context.Ended();
         if (context.Queue.WhenConversationGone == ConversationGoneAction.Fail)
         {
@@ -396,6 +392,11 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
 
         Log.ConversationGone(context.Logger, context.ThreadId, _thread.Forget());
         Journal.PostedThrough = 0;
+        if (mayHaveHadIt)
+        {
+            context.GivenUp(RunMetrics.ConversationGone);
+        }
+
         await context.Run.SaveAsync(cancellationToken);
     }
 }

@@ -60,8 +60,14 @@ internal sealed class ResponsesBackend(ResponsesApi api, bool hasConversations) 
             context.Taken(round);
             context.Calls.Settled();
         }
-        else if (context.Calls.Asked is { } asked)
+        else
         {
+            context.GivenUp(RunMetrics.Cancelled);
+            if (context.Calls.Asked is not { } asked)
+            {
+                return;
+            }
+
             history.KeepAsked(asked);
             context.Calls.OweAsked();
         }

@@ -181,8 +181,9 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             var stream = context.Options.Stream || !context.Options.Background;
             var owed = context.Calls.Owed;
             var body = ResponseRequest.Write(context, history, [.. owed.Where(o => outputs.All(own => own.Key != o.Key)), .. outputs], stream);
-            var isAgain = Unknown is not null && context.Run.UnpostedInputs.Count + outputs.Count + owed.Count > 0;
-            var round = await context.BeginRoundAsync(await history.LastItemAsync(cancellationToken), cancellationToken);
+            var lastItem = await history.LastItemAsync(cancellationToken);
+            context.CountIfAgain(context.Run.UnpostedInputs.Count + outputs.Count + owed.Count > 0, "responses");
+            var round = await context.BeginRoundAsync(lastItem, cancellationToken);
             try
             {
                 using var token = new PostToken(round, context.Time, cancellationToken);
@@ -192,7 +193,6 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             }
             catch (ApiCallException exception) when (!exception.MayHaveBeenTaken && round.RunId is null)
             {
-                isAgain = false;
                 context.Refused(round);
                 if (ErrorMap.CallWithoutOutput(exception.Error) is { } call && repairs < MaxRepairs && context.Calls.Open.All(open => open.Key != call))
                 {
@@ -202,10 +202,6 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
                 }
 
                 throw;
-            }
-            finally
-            {
-                context.CountPostedAgain(isAgain, "responses");
             }
         }
     }
@@ -369,8 +365,11 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         {
             Settle(round);
             context.Ended();
+            return context.Failure(error);
         }
-        else if (context.Calls.Asked is null || ErrorMap.Classify(error) == BackendErrorKind.Permanent)
+
+        context.GivenUp(RunMetrics.Failed);
+        if (context.Calls.Asked is null || ErrorMap.Classify(error) == BackendErrorKind.Permanent)
         {
             context.Ended();
         }
@@ -393,9 +392,15 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         }
 
         Log.ConversationGone(context.Logger, context.ThreadId, history.Forget());
+        var mayHaveHadIt = Journal.PostedThrough > 0 || Journal.Rounds.Count > 0;
         context.Calls.Settled();
         context.Ended();
         Journal.PostedThrough = 0;
+        if (mayHaveHadIt)
+        {
+            context.GivenUp(RunMetrics.ConversationGone);
+        }
+
         await context.Run.SaveAsync(cancellationToken);
     }
 }

@@ -122,7 +122,7 @@ public sealed class AssistantQueueOptions
     /// <value>The default is 5 minutes.</value>
     public TimeSpan RunTimeout { get; set; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Gets or sets how long the next owner waits, from the moment a post of unknown outcome was about to be sent, before it posts again.</summary>
+    /// <summary>Gets or sets how long a post of unknown outcome is looked for before it is posted again: the waiting between the looks, by one owner or by several in turn.</summary>
     /// <remarks>Zero to an hour. Too small: a run that shows late is posted again. Too large: threads wait longer after a crash in the wrong moment.</remarks>
     /// <value>The default is 60 seconds.</value>
     public TimeSpan UnknownOutcomeWait { get; set; } = TimeSpan.FromSeconds(60);

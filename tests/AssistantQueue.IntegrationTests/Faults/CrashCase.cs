@@ -45,9 +45,6 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     /// <summary>Gets the keys that are left at the end.</summary>
     public IReadOnlyCollection<string> Stranded { get; private set; } = [];
 
-    /// <summary>Gets a value indicating whether an owner could not prove its lease any more: on a machine that is too slow for leases of a second.</summary>
-    public bool HasLostALease => _log.GetSnapshot().Any(r => r.Message.Contains("can't be proved", StringComparison.Ordinal));
-
     /// <summary>Gets what happened, for a person.</summary>
     public string Story => string.Join('\n', [
         .. _log.GetSnapshot().Select(r => $"  {r.Timestamp:ss.fff} {r.Level} {r.Message} {r.Exception?.Message}"),

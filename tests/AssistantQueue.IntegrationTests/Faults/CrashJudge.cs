@@ -26,11 +26,8 @@ internal static class CrashJudge
         }
 
         // 4: taken twice only where nobody can look, and then counted.
-        var known = scenario.Fault?.Kind == OpenAIFaultKind.RunFails ? 1 : 0;
-        var twice = run.Texts.Max(text => ledger.TimesAccepted(text)) - 1 - known;
-        // Where a slow machine lost a lease besides, the owner that posted again may be the one that died before it counted.
-        var uncounted = run.HasLostALease ? 1 : 0;
-        if (twice > (scenario.IsChain || scenario.EndsWithOwner ? postedAgain + uncounted : 0))
+        var twice = run.Texts.Max(text => ledger.TimesAccepted(text)) - 1;
+        if (twice > (scenario.IsChain || scenario.EndsWithOwner || scenario.Fault?.Kind == OpenAIFaultKind.RunFails ? postedAgain : 0))
         {
             yield return $"taken {twice} times too often, counted {postedAgain}";
         }

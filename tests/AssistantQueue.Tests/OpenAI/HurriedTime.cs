@@ -1,7 +1,8 @@
 namespace AssistantQueue.Tests.OpenAIBackends;
 
 /// <summary>A clock on which every wait is over at once, and has taken as long as it was meant to. Waits of a minute cost a test nothing.</summary>
-internal sealed class HurriedTime : TimeProvider
+/// <param name="ahead">How far the clock goes before the other machines'.</param>
+internal sealed class HurriedTime(TimeSpan ahead = default) : TimeProvider
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
     private long _waited;
@@ -9,7 +10,7 @@ internal sealed class HurriedTime : TimeProvider
     /// <summary>Gets how long everybody has waited.</summary>
     public TimeSpan Waited => TimeSpan.FromTicks(Interlocked.Read(ref _waited));
 
-    public override DateTimeOffset GetUtcNow() => Start + Waited;
+    public override DateTimeOffset GetUtcNow() => Start + ahead + Waited;
 
     public override long GetTimestamp() => Waited.Ticks;
 

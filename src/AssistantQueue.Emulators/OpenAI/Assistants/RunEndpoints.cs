@@ -140,7 +140,8 @@ internal sealed class RunEndpoints(EmulatorCore core)
     {
         lock (core.State.Gate)
         {
-            return Answer.Json(Page.Of(exchange, [.. ThreadEndpoints.FindUnderLock(core, exchange).Runs.Select(r => r.Body)]));
+            var shown = core.Seconds - (long)core.Options.RunsListedAfter.TotalSeconds;
+            return Answer.Json(Page.Of(exchange, [.. ThreadEndpoints.FindUnderLock(core, exchange).Runs.Select(r => r.Body).Where(r => (long)r["created_at"]! <= shown)]));
         }
     }
 

@@ -1,4 +1,5 @@
 using AssistantQueue.Emulators;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.Tests.OpenAIBackends.Assistants;
 
@@ -229,6 +230,52 @@ public class AssistantsTests : BackendTest
 
         Assert.Equal(1, Ledger.TimesAccepted("/slow 1\nhi"));
         Assert.Single(Ledger.Runs);
+    }
+
+    [Fact]
+    public async Task Run_RunShowsUpInTheListLaterThanTheWait_IsTheDocumentedCaseOfTwice()
+    {
+        Emulator.Options.RunsListedAfter = TimeSpan.FromHours(1);
+        Emulator.Faults.Add(new() { Operation = "create_run", Kind = OpenAIFaultKind.Cut, AfterWork = true, Count = 1 });
+        using var again = new PostedAgain();
+        var batch = new StoredBatch("t", "hi") { QueueName = again.Queue };
+        await FailAsync(NewBackend(), batch);
+        await Emulator.Ledger.WaitForAsync(l => !l.Open.Any(), Ct);
+
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(2, Ledger.TimesAccepted("hi"));
+        Assert.True(Time.Waited >= TimeSpan.FromSeconds(60));
+        Assert.Equal(["assistants unknown_outcome"], again.Counts);
+    }
+
+    [Fact]
+    public async Task Run_ThreadGoneThatMayHaveHadTheMessages_IsCountedWhenTheyArePostedAnew()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_run", Kind = OpenAIFaultKind.Cut, AfterWork = true, Count = 1 });
+        using var again = new PostedAgain();
+        var batch = new StoredBatch("t", "hi") { QueueName = again.Queue };
+        await FailAsync(NewBackend(), batch);
+        await Emulator.Ledger.WaitForAsync(l => !l.Open.Any(), Ct);
+        using var http = new HttpClient { DefaultRequestHeaders = { { "Authorization", "Bearer sk" }, { "OpenAI-Beta", "assistants=v2" } } };
+        (await http.DeleteAsync(new Uri($"{Emulator.BaseUrl}/threads/{batch.Conversation["thread"]}"), Ct)).EnsureSuccessStatusCode();
+
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(["assistants conversation_gone"], again.Counts);
+    }
+
+    [Fact]
+    public async Task Run_PostOfAnOwnerWhoseClockGoesTwoMinutesAfter_IsLookedForAsLongAsAnyOther()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_run", Kind = OpenAIFaultKind.Cut, Count = 1 });
+        var slow = new HurriedTime(ahead: TimeSpan.FromMinutes(-2));
+        var batch = new StoredBatch("t", "hi");
+        await FailAsync(NewBackend(services: s => s.AddSingleton<TimeProvider>(slow)), batch);
+
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.True(Time.Waited >= TimeSpan.FromSeconds(60));
     }
 
     [Fact]

@@ -43,7 +43,8 @@ public class ChainTests : BackendTest
         var first = new StoredBatch("t", "hi");
         await CompleteAsync(NewBackend(), first);
         Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.Cut, AfterWork = true, Count = 1 });
-        var second = new StoredBatch("t", "again") { BatchId = "batch-2", Conversation = first.Conversation };
+        using var counted = new PostedAgain();
+        var second = new StoredBatch("t", "again") { BatchId = "batch-2", QueueName = counted.Queue, Conversation = first.Conversation };
 
         await FailAsync(NewBackend(), second);
         var reply = await CompleteAsync(NewBackend(), second);
@@ -51,6 +52,25 @@ public class ChainTests : BackendTest
         // the model saw "hi" once and "again" once in the branch that goes on; the lost branch is the documented case of "twice"
         Assert.Contains("Before that you had written 1 message", reply.Text);
         Assert.Equal(2, Ledger.TimesAccepted("again"));
+        Assert.Equal(["responses unknown_outcome"], counted.Counts);
+    }
+
+    [Fact]
+    public async Task Cancel_RunningResponse_EndsItAtTheApiAndTheNextAttemptGoesOnFromTheOldHead()
+    {
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunNeverEnds, Count = 1 });
+        using var counted = new PostedAgain();
+        var batch = new StoredBatch("t", "hi") { QueueName = counted.Queue };
+        await LeaveAsync(NewBackend(), batch, update => update is RunStarted);
+        var run = batch.NextOwner();
+
+        await NewBackend().CancelAsync(run, Ct);
+        batch.Retry(run, new AssistantBackendException(BackendErrorKind.Transient, "time is up"));
+        await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal(["cancelled", "completed"], Ledger.Runs.Select(r => r.Status));
+        Assert.All(Ledger.Runs, r => Assert.Null(r.PreviousResponseId));
+        Assert.Equal(["responses cancelled"], counted.Counts);
     }
 
     [Fact]

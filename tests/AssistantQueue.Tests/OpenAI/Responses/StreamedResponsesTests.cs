@@ -1,4 +1,5 @@
 using AssistantQueue.Emulators;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.Tests.OpenAIBackends.Responses;
 
@@ -121,6 +122,41 @@ public class StreamedResponsesTests : BackendTest
         Assert.Equal(2, Ledger.Runs.Count);
         Assert.Empty(Ledger.Overlaps);
         Assert.True(Time.Waited >= TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
+    public async Task Run_PlainStreamCutAndItsItemsShowUpLaterThanTheWait_IsTheDocumentedCaseOfTwice()
+    {
+        SlowWords();
+        Emulator.Options.LostStream = LostClient.Completes;
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.CutStream, AfterEvents = 8, Count = 1 });
+        using var again = new PostedAgain();
+        var backend = NewBackend(o => o.Background = false, services: s => s.AddSingleton(new HttpClient(new LateItems())));
+        var batch = new StoredBatch("t", "/long 100\nhi") { QueueName = again.Queue };
+
+        await FailAsync(backend, batch);
+        await Emulator.Ledger.WaitForAsync(l => !l.Open.Any(), Ct);
+        await CompleteAsync(backend, batch);
+
+        Assert.Equal(["/long 100\nhi", "/long 100\nhi"], Ledger.TextsOf("t"));
+        Assert.Equal(["responses unknown_outcome"], again.Counts);
+        Assert.True(Time.Waited >= TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
+    public async Task Cancel_PlainStreamThatWasToldToStop_ItsConnectionIsClosedAndTheNextAttemptLooks()
+    {
+        var backend = NewBackend(o => o.Background = false);
+        var batch = new StoredBatch("t", "/slow 60\nhi");
+        // what the worker does at RunTimeout: it ends the run's token, and then asks for the cancellation
+        await LeaveAsync(backend, batch, update => update is RunStarted);
+        await Emulator.Ledger.WaitForAsync(l => !l.Open.Any(), Ct);
+
+        var failure = await Assert.ThrowsAsync<AssistantBackendException>(() => backend.CancelAsync(batch.NextOwner(), Ct));
+
+        Assert.Equal("lost", Assert.Single(Ledger.Runs).Status);
+        Assert.True(failure.IsOutcomeUnknown);
+        Assert.DoesNotContain(Ledger.Requests, r => r.Operation == "cancel_response");
     }
 
     [Fact]
