@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.RegularExpressions;
 using AssistantQueue.Emulators;
+using AssistantQueue.Tests.Architecture;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -123,6 +124,12 @@ public sealed partial class ReadmeTests
     [MemberData(nameof(TestsShown))]
     public void WhatCanFail_TestThatShowsIt_Exists(string name) =>
         Assert.NotEmpty(SourcesWith(name));
+
+    public static TheoryData<string> TestsOfCells => [.. TestShown().Matches(File.ReadAllText(Path.Combine(SourceTree.Root, "src", "AssistantQueue.OpenAI", "README.md"))).Select(m => m.Groups[1].Value).Distinct()];
+
+    [Theory]
+    [MemberData(nameof(TestsOfCells))]
+    public void OpenAITable_TestOfACell_Exists(string name) => WhatCanFail_TestThatShowsIt_Exists(name);
 
     [Fact]
     public void WhatCanFail_EachRow_NamesATest() =>
