@@ -41,9 +41,9 @@ public sealed record AssistantReply
     /// <summary>Gets which attempt succeeded, from 1.</summary>
     public int Attempt { get; init; } = 1;
 
-    /// <summary>Gets when the batch's run began, by the worker's clock.</summary>
+    /// <summary>Gets when the batch's run began, by Redis' clock.</summary>
     public DateTimeOffset StartedAt { get; init; }
 
-    /// <summary>Gets when the reply was complete, by the worker's clock.</summary>
+    /// <summary>Gets when the reply was complete, by Redis' clock.</summary>
     public DateTimeOffset CompletedAt { get; init; }
 }

@@ -38,10 +38,11 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
             connection.ReportUnanswered();
         }
 
-        _aheads[request.Partition] = TimeSpan.FromMilliseconds((long)result[0]) - time.GetElapsedTime(0);
+        var ahead = TimeSpan.FromMilliseconds((long)result[0]) - time.GetElapsedTime(0);
+        _aheads[request.Partition] = ahead;
         var proof = new Lease("", request.Partition, request.WorkerId, 0, "", sentAt) { ProvenOn = sentOn, Length = settings.LockDuration };
         var unreadable = new ConcurrentBag<string>();
-        var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, proof, unreadable, cancellationToken)));
+        var batches = await Task.WhenAll(result.Skip(6).Select(r => ReadBatchAsync(request, (RedisResult[])r!, proof, ahead, unreadable, cancellationToken)));
         return new ClaimOutcome(
             [.. batches.OfType<ClaimedBatch>()],
             After(result[1]),
@@ -83,11 +84,11 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
 
     // Null when the messages are not those that were sealed: the lease is somebody else's already.
     private async Task<ClaimedBatch?> ReadBatchAsync(
-        ClaimRequest request, RedisResult[] batch, Lease proof, ConcurrentBag<string> unreadable, CancellationToken cancellationToken)
+        ClaimRequest request, RedisResult[] batch, Lease proof, TimeSpan ahead, ConcurrentBag<string> unreadable, CancellationToken cancellationToken)
     {
         try
         {
-            return await ReadBatchAsync(request, batch, proof, cancellationToken);
+            return await ReadBatchAsync(request, batch, proof, ahead, cancellationToken);
         }
         catch (Exception e) when (e is FormatException or OverflowException or InvalidCastException or ArgumentException or IndexOutOfRangeException)
         {
@@ -97,7 +98,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
         }
     }
 
-    private async Task<ClaimedBatch?> ReadBatchAsync(ClaimRequest request, RedisResult[] batch, Lease proof, CancellationToken cancellationToken)
+    private async Task<ClaimedBatch?> ReadBatchAsync(ClaimRequest request, RedisResult[] batch, Lease proof, TimeSpan ahead, CancellationToken cancellationToken)
     {
         var thread = (string)batch[0]!;
         long first = (long)batch[3], last = (long)batch[4], count = (long)batch[5];
@@ -119,6 +120,7 @@ internal sealed class RedisClaim(RedisCaller caller, RedisConnection connection,
             LastSequence = last,
             AttemptedThrough = attempts.Length == 0 ? 0 : long.Parse(attempts[0], CultureInfo.InvariantCulture),
             FailedAttempts = attempts.Length == 0 ? 0 : int.Parse(attempts[1], CultureInfo.InvariantCulture),
+            ClockAhead = ahead,
             Deaths = (int)batch[7],
             IsTakeover = (string?)batch[8] == "1",
             Entries = entries,

@@ -52,6 +52,9 @@ public sealed class BatchRun
     /// <summary>Gets the tools that the model may be offered, and the way to make its calls.</summary>
     public IRunTools Tools { get; init; } = new NoTools();
 
+    /// <summary>Gets how far the store's clock is ahead of this process' monotonic one.</summary>
+    internal TimeSpan ClockAhead { get; init; }
+
     /// <summary>Gets what lets waiting messages join; null when none can.</summary>
     internal Func<BatchRun, CancellationToken, Task<IReadOnlyList<BatchMessage>>>? Join { get; init; }
 

@@ -12,7 +12,7 @@ public sealed class RunJournal
     /// <summary>Gets or sets the journal's version.</summary>
     public int Version { get; set; } = CurrentVersion;
 
-    /// <summary>Gets or sets when the current attempt's run began, by the worker's clock; <see cref="AssistantQueueOptions.RunTimeout"/> counts from here, also after an adoption.</summary>
+    /// <summary>Gets or sets when the current attempt's run began, by Redis' clock, which all workers share; <see cref="AssistantQueueOptions.RunTimeout"/> counts from here, also after an adoption.</summary>
     public DateTimeOffset StartedAt { get; set; }
 
     /// <summary>Gets or sets the instructions, sealed when the batch was first run; messages that join the run add theirs.</summary>

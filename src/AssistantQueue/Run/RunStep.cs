@@ -116,7 +116,7 @@ internal sealed class RunStep(
 
         if (journal.StartedAt == default)
         {
-            journal.StartedAt = time.GetUtcNow();
+            journal.StartedAt = Now(batch.ClockAhead);
         }
 
         return new BatchRun(writer.SaveAsync, writer.ThrowIfNotOwned)
@@ -125,6 +125,7 @@ internal sealed class RunStep(
             ThreadId = batch.Lease.ThreadId,
             BatchId = batch.Lease.BatchId,
             Fence = batch.Lease.Fence,
+            ClockAhead = batch.ClockAhead,
             Attempt = batch.FailedAttempts + 1,
             Messages = stored.Messages,
             Combine = settings.Combine,
@@ -229,9 +230,13 @@ internal sealed class RunStep(
         return new RunInterrupted(run);
     }
 
+    // not: this machine's time of day
+    // but: the store's; an adopted run began on another machine, whose clock may go minutes before or after this one's
+    private DateTimeOffset Now(TimeSpan clockAhead) => DateTimeOffset.UnixEpoch + clockAhead + time.GetElapsedTime(0);
+
     private TimeSpan TimeLeft(BatchRun run, AssistantQueueOptions settings)
     {
-        var remaining = settings.RunTimeout - (time.GetUtcNow() - run.Journal.StartedAt);
+        var remaining = settings.RunTimeout - (Now(run.ClockAhead) - run.Journal.StartedAt);
         var shortest = settings.RunTimeout < ShortestTime ? settings.RunTimeout : ShortestTime;
         return remaining > shortest ? remaining : shortest;
     }
@@ -373,7 +378,7 @@ internal sealed class RunStep(
         Model = completed.Model ?? run.Journal.Model,
         Attempt = run.Attempt,
         StartedAt = run.Journal.StartedAt,
-        CompletedAt = time.GetUtcNow(),
+        CompletedAt = Now(run.ClockAhead),
     };
 
     // What the backend says wins. From an exception that it did not classify nobody knows what became of the run:

@@ -62,6 +62,9 @@ internal sealed record ClaimedBatch
     /// <summary>The last message that all of <see cref="FailedAttempts"/> tried; later ones joined at a retry and have attempts left. Zero when none failed.</summary>
     public required long AttemptedThrough { get; init; }
 
+    /// <summary>How far the store's clock is ahead of this process' monotonic one: the clock that all workers share.</summary>
+    public TimeSpan ClockAhead { get; init; }
+
     /// <summary>Processes that died with this batch.</summary>
     public required int Deaths { get; init; }
 

@@ -444,6 +444,32 @@ public class RecoveryTests
     }
 
     [Fact]
+    public async Task Run_TakenOverByAWorkerWhoseClockGoesAnHourBefore_IsTimedByTheClockThatBothShare()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var saved = new TaskCompletionSource<DateTimeOffset>();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            run.Journal.IsAdoptable = true;
+            await run.SaveAsync(token);
+            saved.SetResult(run.Journal.StartedAt);
+            await Task.Delay(Timeout.Infinite, token);
+            return "";
+        };
+        var first = await rig.StartWorkerAsync(time: new ClockAhead(TimeSpan.FromHours(-1)));
+        await rig.AddAsync("c1", "hi");
+        var startedAt = await saved.Task.WaitAsync(TestTimes.Patience);
+        await first.StopAsync(default);
+
+        rig.Backend.Answer = (run, _) => Task.FromResult(TestBackend.TextOf(run));
+        await rig.StartWorkerAsync(time: new ClockAhead(TimeSpan.FromHours(1)));
+        var reply = await rig.Handler.NextReplyAsync();
+
+        Assert.Equal(startedAt, reply.StartedAt);
+        Assert.InRange(reply.CompletedAt - reply.StartedAt, TimeSpan.Zero, TestTimes.Patience);
+    }
+
+    [Fact]
     public async Task Handler_ThatFails_GetsTheReplyAgainBeforeTheThreadsNextOne()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
@@ -540,5 +566,11 @@ public class RecoveryTests
         public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
         public override long GetTimestamp() => System.GetElapsedTime(0).Ticks + Ahead.Ticks;
+    }
+
+    /// <summary>A machine whose time of day is wrong.</summary>
+    private sealed class ClockAhead(TimeSpan ahead) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + ahead;
     }
 }
