@@ -45,6 +45,9 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     /// <summary>Gets the keys that are left at the end.</summary>
     public IReadOnlyCollection<string> Stranded { get; private set; } = [];
 
+    /// <summary>Gets what lies in the failed store at the end.</summary>
+    public IReadOnlyList<DeadLetter> DeadLetters { get; private set; } = [];
+
     /// <summary>Gets what happened, for a person.</summary>
     public string Story => string.Join('\n', [
         .. _log.GetSnapshot().Select(r => $"  {r.Timestamp:ss.fff} {r.Level} {r.Message} {r.Exception?.Message}"),
@@ -82,6 +85,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
 
         await Invariants.CheckAsync(redis, P, failures: !tears);
         Stranded = [.. (await Snapshot.TakeAsync(redis, P)).Keys.Keys.Where(k => !MayRemain.Any(m => k.StartsWith(m, StringComparison.Ordinal)))];
+        DeadLetters = [.. await DeadLettersAsync()];
         return owner;
     }
 
@@ -126,8 +130,8 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
                 (o.PollInterval, o.MaxPollInterval) = (TimeSpan.FromMilliseconds(10), TimeSpan.FromMilliseconds(100));
                 scenario.OpenAI(o);
             })
-            .OnReply((reply, _) => OfferAsync(owner, new Offer(reply.BatchId, reply.MessageIds, reply.Text)))
-            .OnFailed((failure, _) => OfferAsync(owner, new Offer(failure.BatchId, failure.MessageIds, null)));
+            .OnReply((reply, _) => OfferAsync(owner, new Offer(reply.BatchId, reply.MessageIds, reply.Text, reply.RunId)))
+            .OnFailed((failure, _) => OfferAsync(owner, new Offer(failure.BatchId, failure.MessageIds, null, null)));
         // A lease of a second is below what the settings allow.
         builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
         Decorate(builder.Services, owner);
@@ -224,6 +228,26 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         }
     }
 
+    private async Task<List<DeadLetter>> DeadLettersAsync()
+    {
+        var letters = new List<DeadLetter>();
+        await foreach (var json in _producer!.Failed.ListAsync(CancellationToken.None))
+        {
+            var failure = JsonSerializer.Deserialize(json, StoreJson.Failure)!;
+            var entry = (await _producer.Failed.ReadAsync(failure.BatchId, CancellationToken.None))!;
+            // A delivery's line: batch, kind, since when, what was to be delivered.
+            var delivery = (string?)await redis.GetDatabase().HashGetAsync($"{P}:failed:{failure.BatchId}", "delivery");
+            letters.Add(new DeadLetter(
+                failure.BatchId,
+                failure.Kind,
+                failure.MessageIds,
+                [.. entry.Messages.Select(m => JsonSerializer.Deserialize(m.Body, StoreJson.Message)!.Text ?? "")],
+                delivery is null ? null : JsonSerializer.Deserialize(delivery.Split(' ', 4)[3], StoreJson.Reply)!.Text));
+        }
+
+        return letters;
+    }
+
     private async Task<bool> IsSettledAsync()
     {
         var database = redis.GetDatabase();
@@ -234,5 +258,8 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     }
 }
 
-/// <summary>What a handler was offered and took: a reply, or a failure without a text.</summary>
-internal sealed record Offer(string BatchId, IReadOnlyList<string> MessageIds, string? Text);
+/// <summary>What a handler was offered and took: a reply, or a failure without a text and a run.</summary>
+internal sealed record Offer(string BatchId, IReadOnlyList<string> MessageIds, string? Text, string? RunId);
+
+/// <summary>What lies in the failed store: a batch with its messages, or a delivery with its reply.</summary>
+internal sealed record DeadLetter(string BatchId, FailureKind Kind, IReadOnlyList<string> MessageIds, IReadOnlyList<string> Texts, string? Reply);

@@ -25,6 +25,12 @@ internal static class CrashJudge
             yield return "the conversation has " + string.Join(", ", texts);
         }
 
+        // On a chain the branch that goes on: what the last reply's response and those before it were sent.
+        if (scenario.IsChain && run.Offers is [.., { RunId: { } head }] && TextsOfBranch(ledger, head) is var branch && !branch.SequenceEqual(run.Texts))
+        {
+            yield return "the branch that goes on has " + string.Join(", ", branch);
+        }
+
         // 4: taken twice only where nobody can look, and then counted.
         var twice = run.Texts.Max(text => ledger.TimesAccepted(text)) - 1;
         if (twice > (scenario.IsChain || scenario.EndsWithOwner || scenario.Fault?.Kind == OpenAIFaultKind.RunFails ? postedAgain : 0))
@@ -32,10 +38,38 @@ internal static class CrashJudge
             yield return $"taken {twice} times too often, counted {postedAgain}";
         }
 
-        foreach (var fault in JudgeOffers(scenario, run))
+        foreach (var fault in JudgeOffers(scenario, run).Concat(JudgeDeadLetters(scenario, run)))
         {
             yield return fault;
         }
+    }
+
+    private static List<string> TextsOfBranch(LedgerSnapshot ledger, string head)
+    {
+        var texts = new List<string>();
+        for (var id = head; id is not null;)
+        {
+            var response = ledger.Runs.Single(r => r.Id == id);
+            texts.InsertRange(0, response.Texts);
+            id = response.PreviousResponseId;
+        }
+
+        return texts;
+    }
+
+    // 6: what was given up lies in the failed store, once and whole; nothing else does.
+    private static IEnumerable<string> JudgeDeadLetters(CrashScenario scenario, CrashCase run)
+    {
+        var letters = run.DeadLetters;
+        if (!scenario.DeliveryIsAbandoned && !scenario.EndsAsFailure)
+        {
+            return letters.Select(l => $"{l.BatchId} is in the failed store as {l.Kind}");
+        }
+
+        var isRight = letters is [var letter] && letter.MessageIds.SequenceEqual(["one", "two"]) && (scenario.DeliveryIsAbandoned
+            ? letter is { Kind: FailureKind.Delivery, Reply: { } reply } && reply == Said([.. run.Texts], before: 0)
+            : letter is { Kind: FailureKind.Permanent, Reply: null } && letter.Texts.SequenceEqual(run.Texts));
+        return isRight ? [] : [$"the failed store has {string.Join("; ", letters)}"];
     }
 
     // 9: each at least once, always with the same batch and text, in order.
