@@ -10,7 +10,7 @@ using StackExchange.Redis;
 
 namespace AssistantQueue.IntegrationTests.Faults;
 
-/// <summary>A day in a queue's life, on which every script is run: batches are answered, tried again, waited with, given up, edited and discarded; a handler refuses, a user types, a message joins a run, a tool call is approved.</summary>
+/// <summary>A day in a queue's life, on which every script is run: batches are answered, tried again, waited with, given up, edited and discarded; a handler refuses, for a while or for ever, a user types, a message joins a run or interrupts it, a part of a batch is given up, a tool call is approved.</summary>
 internal sealed class LostAnswerDay : IAsyncDisposable
 {
     private static readonly string[] Answered = ["plain", "retried", "busy", "postponed"];
@@ -24,7 +24,11 @@ internal sealed class LostAnswerDay : IAsyncDisposable
     private readonly ConcurrentDictionary<string, int> _offers = new();
     private readonly ConcurrentQueue<string> _taken = new();
     private readonly TaskCompletionSource _holding = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _retrying = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _joining = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private readonly ConcurrentQueue<AssistantQueueOptions> _options = new();
+    private volatile bool _refuses = true;
 
     public LostAnswerDay(string name, OpenAIEmulator emulator, LostAnswers answers, ConnectionMultiplexer redis)
     {
@@ -34,12 +38,13 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         builder.Services.AddSingleton(answers.On(redis));
         builder.Services.AddAssistantMessageQueue(name, o =>
             {
+                _options.Enqueue(o);
                 o.QueuePrefix = _prefix;
                 o.MessageDelay = TimeSpan.FromMilliseconds(50);
                 o.LockDuration = TimeSpan.FromSeconds(3);
                 o.UnknownOutcomeWait = TimeSpan.FromMilliseconds(300);
                 o.RunTimeout = TimeSpan.FromMinutes(1);
-                o.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromMilliseconds(100), UseJitter = false };
+                o.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromSeconds(1), UseJitter = false };
             })
             .UseOpenAI(o =>
             {
@@ -49,6 +54,15 @@ internal sealed class LostAnswerDay : IAsyncDisposable
             .AddTool(AIFunctionFactory.Create(HoldAsync, "hold"))
             .AddTool(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(() => "paid", "pay")))
             .OnReply((reply, _) => TakeAsync(reply.ThreadId, reply.Text))
+            .OnRetrying((attempt, _) =>
+            {
+                if (attempt.ThreadId == Thread("part"))
+                {
+                    _retrying.TrySetResult();
+                }
+
+                return Task.CompletedTask;
+            })
             .OnFailed((failure, _) => TakeAsync(failure.ThreadId, failure.Kind.ToString()));
         _host = builder.Build();
     }
@@ -59,9 +73,13 @@ internal sealed class LostAnswerDay : IAsyncDisposable
     {
         Strike("retried", new OpenAIFault { Kind = OpenAIFaultKind.RunFails, Operation = "create_response" });
         Strike("busy", OpenAIFault.ConversationLocked());
+        Strike("interrupted", new OpenAIFault { Kind = OpenAIFaultKind.RunNeverEnds, Operation = "create_response" });
+        // At each of its attempts, refused, so that what comes meanwhile joins the next; a second is as long as the pause can be.
+        Strike("part", OpenAIFault.RateLimit(TimeSpan.FromSeconds(1), "create_response"), new AssistantQueueOptions().MaxAttempts);
         await _host.StartAsync(cancellationToken);
         var queue = _host.Services.GetRequiredKeyedService<IAssistantMessageQueue>(_name);
 
+        var others = Task.WhenAll(InterruptAsync(queue, cancellationToken), FailPartAsync(queue, cancellationToken));
         var replies = await Task.WhenAll(Answered.Select(word => AskAsync(queue, word, Hello(word), cancellationToken)));
         Assert.Equal(Answered.Select(word => $"You wrote: “{Hello(word)}”."), replies.Select(r => r.Text));
         foreach (var word in (string[])["edited", "discarded"])
@@ -70,13 +88,16 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         }
 
         var talk = await TalkAsync(queue, cancellationToken);
+        await others;
         await OperateAsync(_host.Services.GetRequiredKeyedService<IAssistantQueueAdmin>(_name), cancellationToken);
         await WatchAsync(queue, Thread("edited"), cancellationToken);
+        await SettleAsync(cancellationToken);
+        await AbandonAsync(queue, cancellationToken);
         await SettleAsync(cancellationToken);
         var status = await AgainAsync(() => queue.GetQueueStatusAsync(cancellationToken));
         await _host.StopAsync(cancellationToken);
 
-        Assert.Equal((0, 0, 0, 7, 0), (status.ActiveCount, status.WaitingCount, status.DelayedCount, status.CompletedCount, status.FailedCount));
+        Assert.Equal((0, 0, 0, 11, 0), (status.ActiveCount, status.WaitingCount, status.DelayedCount, status.CompletedCount, status.FailedCount));
         await JudgeAsync(talk);
     }
 
@@ -99,9 +120,12 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         }
     }
 
-    private async Task<AssistantReply> AskAsync(IAssistantMessageQueue queue, string word, string text, CancellationToken cancellationToken)
+    private Task<AssistantReply> AskAsync(IAssistantMessageQueue queue, string word, string text, CancellationToken cancellationToken) =>
+        AskAsync(queue, word, word, text, cancellationToken);
+
+    private async Task<AssistantReply> AskAsync(IAssistantMessageQueue queue, string word, string id, string text, CancellationToken cancellationToken)
     {
-        var receipt = await queue.EnqueueAsync(new AssistantMessage { ThreadId = Thread(word), Text = text, MessageId = word }, cancellationToken);
+        var receipt = await queue.EnqueueAsync(new AssistantMessage { ThreadId = Thread(word), Text = text, MessageId = id }, cancellationToken);
         Assert.False(receipt.IsDuplicate);
         return await AgainAsync(() => queue.WaitForReplyAsync(receipt with { Sequence = 0 }, cancellationToken));
     }
@@ -135,6 +159,46 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         return reply;
     }
 
+    // The run would never end; one reply answers both.
+    private async Task InterruptAsync(IAssistantMessageQueue queue, CancellationToken cancellationToken)
+    {
+        var thread = Thread("interrupted");
+        var first = await queue.EnqueueAsync(new AssistantMessage { ThreadId = thread, Text = Hello("interrupted"), MessageId = "interrupted" }, cancellationToken);
+        await _emulator.Ledger.WaitForAsync(l => l.Runs.Any(r => r.ThreadKey == thread && r.Status == "in_progress"), cancellationToken);
+        await queue.EnqueueAsync(
+            new AssistantMessage { ThreadId = thread, Text = Hello("interrupting"), MessageId = "interrupting", WhenBusy = BusyAction.Interrupt }, cancellationToken);
+        var reply = await AgainAsync(() => queue.WaitForReplyAsync(first, cancellationToken));
+        Assert.Equal(["interrupted", "interrupting"], reply.MessageIds);
+    }
+
+    // The first message uses up its attempts; the one that joined them is answered.
+    private async Task FailPartAsync(IAssistantMessageQueue queue, CancellationToken cancellationToken)
+    {
+        var first = await queue.EnqueueAsync(new AssistantMessage { ThreadId = Thread("part"), Text = Hello("part"), MessageId = "part" }, cancellationToken);
+        await _retrying.Task.WaitAsync(cancellationToken);
+        var reply = await AskAsync(queue, "part", "rest", Hello("rest"), cancellationToken);
+        Assert.Equal(["rest"], reply.MessageIds);
+        var failed = await Assert.ThrowsAsync<BatchFailedException>(() => AgainAsync(() => queue.WaitForReplyAsync(first, cancellationToken)));
+        Assert.Equal((FailureKind.AttemptsExhausted, "part"), (failed.Failure.Kind, Assert.Single(failed.Failure.MessageIds)));
+    }
+
+    // Nobody takes it until it is too old; an operator has it delivered all the same.
+    private async Task AbandonAsync(IAssistantMessageQueue queue, CancellationToken cancellationToken)
+    {
+        foreach (var options in _options)
+        {
+            options.DeliveryMaxAge = TimeSpan.FromMilliseconds(1);
+        }
+
+        await AskAsync(queue, "abandoned", Hello("abandoned"), cancellationToken);
+        await SettleAsync(cancellationToken);
+        var admin = _host.Services.GetRequiredKeyedService<IAssistantQueueAdmin>(_name);
+        var failed = Assert.Single(await AgainAsync(async () => await admin.ListFailedAsync(cancellationToken).ToListAsync(cancellationToken)));
+        Assert.Equal((FailureKind.Delivery, Thread("abandoned")), (failed.Kind, failed.ThreadId));
+        _refuses = false;
+        await DoAgainAsync(() => admin.RetryFailedAsync(failed.BatchId, cancellationToken));
+    }
+
     private async Task<string> HoldAsync(CancellationToken cancellationToken)
     {
         _holding.TrySetResult();
@@ -165,13 +229,16 @@ internal sealed class LostAnswerDay : IAsyncDisposable
     private async Task OperateAsync(IAssistantQueueAdmin admin, CancellationToken cancellationToken)
     {
         var failed = await AgainAsync(async () => await admin.ListFailedAsync(cancellationToken).ToListAsync(cancellationToken));
-        Assert.Equal([Thread("discarded"), Thread("edited")], failed.Select(f => f.ThreadId).Order());
+        Assert.Equal([Thread("discarded"), Thread("edited"), Thread("part")], failed.Select(f => f.ThreadId).Order());
         var edited = failed.Single(f => f.ThreadId == Thread("edited")).BatchId;
         var details = await AgainAsync(() => admin.GetFailedAsync(edited, cancellationToken));
         Assert.Equal("edited", Assert.Single(details!.Messages).MessageId);
         await DoAgainAsync(() => admin.EditFailedAsync(edited, "edited", Hello("edited"), cancellationToken));
         await DoAgainAsync(() => admin.RetryFailedAsync(edited, cancellationToken));
-        await DoAgainAsync(() => admin.DiscardFailedAsync(failed.Single(f => f.BatchId != edited).BatchId, cancellationToken));
+        foreach (var other in failed.Where(f => f.BatchId != edited))
+        {
+            await DoAgainAsync(() => admin.DiscardFailedAsync(other.BatchId, cancellationToken));
+        }
     }
 
     private async Task SettleAsync(CancellationToken cancellationToken)
@@ -195,22 +262,28 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         Assert.All(Answered.Append("edited"), word => Assert.Equal([Hello(word)], ledger.TextsOf(Thread(word))));
         Assert.DoesNotContain(ledger.Overlaps, o => o.ThreadKey.StartsWith(_name, StringComparison.Ordinal));
         Assert.All(Answered.Append("edited"), word => Assert.Equal(word == "retried" ? 2 : 1, ledger.TimesAccepted(Hello(word))));
+        Assert.Equal([Hello("interrupted"), Hello("interrupting")], ledger.TextsOf(Thread("interrupted")));
+        Assert.Equal([Hello("rest")], ledger.TextsOf(Thread("part")));
+        Assert.Equal([Hello("abandoned")], ledger.TextsOf(Thread("abandoned")));
         Assert.Equal(2, ledger.TextsOf(Thread("talk")).Count);
         Assert.Equal(1, ledger.TimesAccepted(Hello("joining")));
         Assert.Equal(["held", "paid"], ledger.Runs.Where(r => r.ThreadKey == Thread("talk")).SelectMany(r => r.ToolOutputs?.Values ?? []));
         Assert.Equal(
-            Answered.Append("edited").Select(word => $"{Thread(word)}: You wrote: “{Hello(word)}”.").Concat([$"{Thread("talk")}: {talk.Text}", $"{Thread("edited")}: Permanent", $"{Thread("discarded")}: Permanent"]).Order(),
+            ((string[])[.. Answered, "edited", "abandoned"]).Select(word => $"{Thread(word)}: You wrote: “{Hello(word)}”.").Concat([
+                $"{Thread("talk")}: {talk.Text}", $"{Thread("edited")}: Permanent", $"{Thread("discarded")}: Permanent",
+                $"{Thread("interrupted")}: You wrote 2 messages: “{Hello("interrupted")}” and “{Hello("interrupting")}”.",
+                $"{Thread("part")}: AttemptsExhausted", $"{Thread("part")}: You wrote: “{Hello("rest")}”."]).Order(),
             _taken.Distinct().Order());
         await Invariants.CheckAsync(_redis, P);
         Assert.DoesNotContain((await Snapshot.TakeAsync(_redis, P)).Keys.Keys, k =>
             ((string[])["messages:", "thread:", "due", "suspects", "held", "leases", "deliver", "failed"]).Any(s => k.StartsWith(s, StringComparison.Ordinal)));
     }
 
-    private void Strike(string word, OpenAIFault fault) => _emulator.Faults.Add(fault with { Contains = $"\"{Thread(word)}\"", Count = 1 });
+    private void Strike(string word, OpenAIFault fault, int times = 1) => _emulator.Faults.Add(fault with { Contains = $"\"{Thread(word)}\"", Count = times });
 
     private Task TakeAsync(string thread, string what)
     {
-        if (_offers.AddOrUpdate(thread, 1, (_, n) => n + 1) == 1 && thread == Thread("postponed"))
+        if ((_offers.AddOrUpdate(thread, 1, (_, n) => n + 1) == 1 && thread == Thread("postponed")) || (thread == Thread("abandoned") && _refuses))
         {
             throw new InvalidOperationException("The test's handler doesn't want it yet.");
         }
