@@ -25,15 +25,19 @@ public sealed class FullMemoryTests
         var options = new AssistantQueueOptions { QueuePrefix = "full", RemoveOnComplete = false };
         await using var store = new RedisQueueStore(
             RedisConnection.Given("", () => connection, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance), () => options, TimeProvider.System);
-        string[] threads = ["complete", "retry", "fail", "release", "hold", "journal", "part", "join", "decide"];
+        string[] threads = ["complete", "retry", "fail", "release", "hold", "journal", "part", "interrupted", "rests", "joined", "failed"];
         foreach (var thread in threads)
         {
             await store.EnqueueAsync(Unit(thread, "a", "b"), default);
         }
 
         await store.EnqueueAsync(Unit("waiting", "w"), default);
-        var batches = (await ClaimAsync(store, "t1", threads.Length)).ToDictionary(b => b.Lease.ThreadId, b => b.Lease);
-        await store.EnqueueAsync(new EnqueueUnit("join", [new NewMessage("c", false, "{\"busy\":\"steer\",\"id\":\"c\"}", 1, null, false, BusyAction.Steer)]), default);
+        var begun = await ClaimAsync(store, "t1", threads.Length);
+        var batches = begun.ToDictionary(b => b.Lease.ThreadId, b => b.Lease);
+        await store.EnqueueAsync(new EnqueueUnit("joined", [new NewMessage("c", false, """{"busy":"steer","id":"c","text":"c"}""", 1, null, false, BusyAction.Steer)]), default);
+        Assert.Equal(FinishAnswer.Applied, await store.FailAsync(batches["failed"], new FailWrite("f", FailureKind.Permanent, [], false), default));
+        var failed = (await store.Failed.ReadAsync(batches["failed"].BatchId, default))!;
+        batches.Remove("failed");
         await connection.GetServers()[0].ConfigSetAsync("maxmemory", "1");
 
         var before = await Snapshot.TakeAsync(connection, P);
@@ -42,23 +46,32 @@ public sealed class FullMemoryTests
         Assert.Empty((await Snapshot.TakeAsync(connection, P)).ChangesSince(before));
 
         Assert.Equal(
-            batches.Keys.Select(thread => new Renewal(RenewAnswer.Renewed, thread == "join" ? RunWish.Join : RunWish.None)),
+            batches.Keys.Select(thread => new Renewal(RenewAnswer.Renewed, thread == "joined" ? RunWish.Join : RunWish.None)),
             store.Renew(0, "w1", [.. batches.Values]).Answers);
         Assert.True(await store.WriteJournalAsync(batches["journal"], new JournalWrite("j", false, [new("id", "conv")]), default));
-        Assert.Single((await store.JoinAsync(batches["join"], 2, default))!);
-        Assert.Equal(DecideAnswer.Stored, await store.DecideAsync("decide", batches["decide"].BatchId, "call", new ToolDecision(true, ""), default));
         Assert.Equal(FinishAnswer.Applied, await store.CompleteAsync(batches["complete"], new CompleteWrite("r", [new("id", "conv")], true, true), default));
         Assert.Equal(FinishAnswer.Applied, await store.RetryAsync(batches["retry"], new RetryWrite(TimeSpan.Zero, "e", "j", true), default));
         Assert.Equal(FinishAnswer.Applied, await store.FailAsync(batches["fail"], new FailWrite("f", FailureKind.Permanent, [], true), default));
         Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["release"], new ReleaseWrite(TimeSpan.Zero, "j", false), default));
         Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["hold"], new ReleaseWrite(TimeSpan.Zero, "j", false, ReleaseHold.NewerVersion), default));
+        Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["interrupted"], new ReleaseWrite(TimeSpan.Zero, "j", true, ReleaseHold.Interrupted, Told: "i"), default));
+        Assert.Equal(FinishAnswer.Applied, await store.ReleaseAsync(batches["rests"], new ReleaseWrite(TimeSpan.FromHours(1), "j", true, ReleaseHold.Approval, Told: "calls"), default));
+        Assert.Equal(DecideAnswer.Stored, await store.DecideAsync("rests", batches["rests"].BatchId, "call", new ToolDecision(true, ""), default));
+        Assert.Single((await store.JoinAsync(batches["joined"], 2, default))!);
+        // Of two messages the older one is given up.
+        var older = begun.Single(b => b.Lease.ThreadId == "part").FirstSequence;
+        Assert.Equal(FinishAnswer.Applied, await store.FailAsync(batches["part"], new FailWrite("f", FailureKind.AttemptsExhausted, [], true, older), default));
+        Assert.Equal(FailedAnswer.Applied, await store.Failed.RetryAsync(failed, "j", default));
 
         // Everything that waits can still be claimed and finished, deliveries too.
-        Assert.Contains("waiting", (await ClaimAsync(store, "t2", 10)).Select(b => b.Lease.ThreadId));
+        var claimed = (await ClaimAsync(store, "t2", 20)).ToDictionary(b => b.Lease.ThreadId, b => b.Entries.Count);
+        Assert.Equal(["failed", "interrupted", "part", "release", "rests", "retry", "waiting"], claimed.Keys.Order());
+        Assert.Equal((2, 1), (claimed["failed"], claimed["part"]));
         var deliveries = (await store.ClaimDeliveriesAsync(0, "w1", 10, default)).Deliveries;
-        Assert.Equal(2, deliveries.Count);
+        Assert.Equal(3, deliveries.Count);
         Assert.True(await store.PostponeDeliveryAsync(deliveries[0], TimeSpan.FromSeconds(1), true, default));
         Assert.True(await store.CloseDeliveryAsync(deliveries[1], default));
+        Assert.True(await store.AbandonDeliveryAsync(deliveries[2], Abandoned(deliveries[2]), default));
         await store.LeaveAsync(0, "w1", isGone: true, default);
         Assert.Equal(ReplyState.Replied, (await store.FindReplyAsync("complete", (await store.ReadHistoryAsync("complete", 0, default)).Outcomes[0].FirstSequence, default)).State);
         await Invariants.CheckAsync(connection, P);
@@ -66,6 +79,17 @@ public sealed class FullMemoryTests
 
     private static async Task<IReadOnlyList<ClaimedBatch>> ClaimAsync(RedisQueueStore store, string token, int max) =>
         (await store.ClaimAsync(new ClaimRequest(0, "w1", token, max, max, false), default)).Batches;
+
+    private static FailedBatch Abandoned(OpenDelivery delivery) => new()
+    {
+        ThreadId = delivery.Lease.ThreadId,
+        BatchId = delivery.BatchId,
+        Kind = FailureKind.Delivery,
+        Error = "e",
+        MessageIds = [],
+        FirstSequence = 1,
+        LastSequence = 1,
+    };
 
     private static EnqueueUnit Unit(string thread, params string[] texts) =>
         new(thread, [.. texts.Select(t => new NewMessage(t, false, t, t.Length, null, true))]);
