@@ -3,7 +3,8 @@ namespace AssistantQueue;
 /// <summary>Receives replies and failures in worker hosts. Registered with <c>AddReplyHandler&lt;T&gt;()</c> as a scoped service; one scope a call.</summary>
 /// <remarks>
 /// Replies and failures arrive at least once, in a thread's order, with the same <c>BatchId</c> each time; a handler that throws is called again with backoff.
-/// A handler should be idempotent by <c>BatchId</c>. A thread's next run does not wait for it.
+/// A handler should be idempotent by <c>BatchId</c>, and end soon after its token is cancelled: a host that stops waits for one that goes on until its own time is over,
+/// and a worker that lost the delivery can't keep the next one from calling the handlers beside it. A thread's next run does not wait for handlers.
 /// </remarks>
 public interface IAssistantReplyHandler
 {

@@ -155,6 +155,12 @@ internal static partial class Log
     [LoggerMessage(508, LogLevel.Error, "Thread '{ThreadId}': the delivery of batch {BatchId} broke an assumption of the worker; it is repeated when its lease ends.")]
     public static partial void DeliveryBroken(ILogger logger, string threadId, string batchId, Exception exception);
 
+    [LoggerMessage(509, LogLevel.Error, "Thread '{ThreadId}': what is stored to be delivered of batch {BatchId} can't be read; it lies in the failed store.")]
+    public static partial void DeliveryUnreadable(ILogger logger, string threadId, string batchId, Exception exception);
+
+    [LoggerMessage(510, LogLevel.Warning, "Thread '{ThreadId}': a handler goes on with batch {BatchId} although it was told to stop; the delivery is repeated when its lease ends.")]
+    public static partial void HandlerDoesNotStop(ILogger logger, string threadId, string batchId);
+
     // 6xx: Redis
 
     [LoggerMessage(600, LogLevel.Information, "Queue '{Queue}' is connected to Redis at {EndPoint}.")]

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.Deliver;
 
-/// <summary>Hands one open delivery to the handlers and closes it, postpones it, or gives it up when its age is over.</summary>
+/// <summary>Hands one open delivery to the handlers and closes it, postpones it, or gives it up when its age is over or nobody can read it.</summary>
 internal sealed class DeliverStep(
     string queueName,
     IQueueStore store,
@@ -26,13 +26,29 @@ internal sealed class DeliverStep(
         var startedAt = time.GetTimestamp();
         Exception? error = null;
         using var handlersStop = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, leaving);
+        var handing = HandAsync(delivery, handlersStop.Token);
         try
         {
-            await HandAsync(delivery, handlersStop.Token).WaitAsync(handlersStop.Token);
+            await handing.WaitAsync(handlersStop.Token);
         }
         catch (Exception e)
         {
             error = e;
+        }
+
+        if (!handing.IsCompleted && !held.Ended.IsCancellationRequested)
+        {
+            // not: give it back while a handler that was told to stop works on
+            // but: wait, so that no other worker calls the handlers beside it; the lease ends by itself
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(held.Ended, over);
+            await handing.WaitAsync(end.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!handing.IsCompleted && !held.Ended.IsCancellationRequested)
+            {
+                Log.HandlerDoesNotStop(log, delivery.Lease.ThreadId, delivery.BatchId);
+                return;
+            }
+
+            error = handing.IsCompletedSuccessfully ? null : handing.Exception?.InnerException ?? error;
         }
 
         if (error is null)
@@ -50,10 +66,10 @@ internal sealed class DeliverStep(
         await RefusedAsync(delivery, held, error, delivery.Age + time.GetElapsedTime(startedAt), leaving.IsCancellationRequested, over);
     }
 
-    private Task HandAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
-        delivery.Reply is { } reply
-            ? dispatcher.ReplyAsync(JsonSerializer.Deserialize(reply, StoreJson.Reply)!, cancellationToken)
-            : dispatcher.FailedAsync(JsonSerializer.Deserialize(delivery.Failure!, StoreJson.Failure)!, cancellationToken);
+    private async Task HandAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
+        await (delivery.Reply is { } reply
+            ? dispatcher.ReplyAsync(JsonSerializer.Deserialize(reply, StoreJson.Reply) ?? throw new JsonException("null"), cancellationToken)
+            : dispatcher.FailedAsync(JsonSerializer.Deserialize(delivery.Failure!, StoreJson.Failure) ?? throw new JsonException("null"), cancellationToken));
 
     private async Task CloseAsync(OpenDelivery delivery, HeldLease held, CancellationToken over)
     {
@@ -79,6 +95,7 @@ internal sealed class DeliverStep(
         }
 
         metrics.DeliveryFailed();
+        // What handlers throw comes in an AggregateException: this one is about what is stored, and no repetition helps.
         var isUnreadable = error is JsonException;
         if (age < settings.DeliveryMaxAge && !isUnreadable)
         {
@@ -88,7 +105,15 @@ internal sealed class DeliverStep(
             return;
         }
 
-        Log.DeliveryAbandoned(log, delivery.Lease.ThreadId, delivery.BatchId, age, error);
+        if (isUnreadable)
+        {
+            Log.DeliveryUnreadable(log, delivery.Lease.ThreadId, delivery.BatchId, error);
+        }
+        else
+        {
+            Log.DeliveryAbandoned(log, delivery.Lease.ThreadId, delivery.BatchId, age, error);
+        }
+
         await RepeatAsync(token => store.AbandonDeliveryAsync(delivery, FailureOf(delivery, error, age), token), delivery, held, over);
         metrics.Failed(FailureKind.Delivery);
     }
@@ -96,7 +121,9 @@ internal sealed class DeliverStep(
     private FailedBatch FailureOf(OpenDelivery delivery, Exception error, TimeSpan age)
     {
         var cause = error is AggregateException { InnerExceptions: [var first, ..] } ? first : error;
-        var text = $"Handlers failed for {age}, longer than DeliveryMaxAge; the last error was {cause.GetType().Name}: {cause.Message}";
+        var text = error is JsonException
+            ? $"The stored {(delivery.Reply is null ? "failure" : "reply")} can't be read, so no handler was called with it."
+            : $"Handlers failed for {age}, longer than DeliveryMaxAge; the last error was {cause.GetType().Name}: {cause.Message}";
         var reply = Read(delivery.Reply, StoreJson.Reply);
         var failure = Read(delivery.Failure, StoreJson.Failure);
         return new FailedBatch
