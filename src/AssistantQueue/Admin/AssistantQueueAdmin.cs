@@ -56,7 +56,7 @@ internal sealed class AssistantQueueAdmin(IFailedStore failed, ToolApprovals app
         ArgumentException.ThrowIfNullOrEmpty(messageId);
         var entry = await FindAsync(batchId, cancellationToken);
         var journal = Journal(entry);
-        var at = entry.Messages.ToList().FindIndex(m => Body(m) is { } body && body.MessageId == messageId);
+        var at = entry.Messages.ToList().FindIndex(m => m.Sequence > 0 && Body(m) is { } body && body.MessageId == messageId);
         if (at < 0)
         {
             throw new ArgumentException($"Batch '{batchId}' has no message '{messageId}' whose text could be replaced.", nameof(messageId));

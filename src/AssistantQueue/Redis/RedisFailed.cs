@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Text;
 using AssistantQueue.Store;
 using StackExchange.Redis;
 
@@ -43,13 +44,13 @@ internal sealed class RedisFailed(RedisCaller caller, RedisKeys keys, TimeProvid
     {
         for (var partition = 0; partition < keys.Count; partition++)
         {
-            var found = (string[])(await caller.CallAsync(RedisScript.FailedRead, partition, [RedisValue.EmptyString, batchId], cancellationToken))!;
+            var found = (RedisValue[])(await caller.CallAsync(RedisScript.FailedRead, partition, [RedisValue.EmptyString, batchId], cancellationToken))!;
             if (found is [var failure, var lines, var journal, var delivery])
             {
                 return new FailedEntry(
-                    partition, batchId, failure, lines,
-                    [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => RedisEntry.Parse(line))],
-                    journal.Length == 0 ? null : journal,
+                    partition, batchId, failure!, lines,
+                    [.. Split(lines).Select(line => RedisEntry.Parse(line))],
+                    journal.IsNullOrEmpty ? null : (string?)journal,
                     delivery == "1");
             }
         }
@@ -59,9 +60,27 @@ internal sealed class RedisFailed(RedisCaller caller, RedisKeys keys, TimeProvid
 
     public async Task<FailedAnswer> EditAsync(FailedEntry entry, IReadOnlyList<StoredEntry> messages, CancellationToken cancellationToken)
     {
-        var headers = entry.Lines.Split('\n').Select(line => string.Join(' ', line.Split(' ', 4)[..3]));
-        var edited = string.Join('\n', headers.Zip(messages, (header, message) => $"{header} {message.Body}"));
-        return await CallAsync(RedisScript.FailedEdit, entry, [RedisValue.EmptyString, entry.BatchId, entry.Lines, edited], cancellationToken);
+        using var edited = new MemoryStream();
+        foreach (var (i, line) in Split(entry.Lines).Index())
+        {
+            if (i > 0)
+            {
+                edited.WriteByte((byte)'\n');
+            }
+
+            if (messages[i].Body == entry.Messages[i].Body)
+            {
+                // Byte for byte: it may be what nobody can read.
+                edited.Write(line.Span);
+            }
+            else
+            {
+                edited.Write(Header(line.Span));
+                edited.Write(Encoding.UTF8.GetBytes(messages[i].Body));
+            }
+        }
+
+        return await CallAsync(RedisScript.FailedEdit, entry, [RedisValue.EmptyString, entry.BatchId, entry.Lines, edited.ToArray()], cancellationToken);
     }
 
     public Task<FailedAnswer> DiscardAsync(FailedEntry entry, CancellationToken cancellationToken) =>
@@ -80,6 +99,32 @@ internal sealed class RedisFailed(RedisCaller caller, RedisKeys keys, TimeProvid
                 entry.BatchId, journal ?? RedisValue.EmptyString,
             ],
             cancellationToken);
+
+    private static List<ReadOnlyMemory<byte>> Split(ReadOnlyMemory<byte> lines)
+    {
+        var split = new List<ReadOnlyMemory<byte>>();
+        foreach (var range in lines.Span.Split((byte)'\n'))
+        {
+            if (lines[range] is { IsEmpty: false } line)
+            {
+                split.Add(line);
+            }
+        }
+
+        return split;
+    }
+
+    /// <summary>The three numbers before a message, with the space behind them; see <see cref="RedisEntry"/>.</summary>
+    private static ReadOnlySpan<byte> Header(ReadOnlySpan<byte> line)
+    {
+        var length = 0;
+        for (var words = 0; words < 3; words++)
+        {
+            length += line[length..].IndexOf((byte)' ') + 1;
+        }
+
+        return line[..length];
+    }
 
     private async Task<FailedAnswer> CallAsync(string script, FailedEntry entry, RedisValue[] arguments, CancellationToken cancellationToken)
     {

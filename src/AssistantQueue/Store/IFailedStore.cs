@@ -21,12 +21,12 @@ internal interface IFailedStore
 /// <param name="Partition">Where it lies.</param>
 /// <param name="BatchId">The batch.</param>
 /// <param name="Failure">The <see cref="FailedBatch"/> as JSON.</param>
-/// <param name="Lines">The stored messages as they lie there.</param>
+/// <param name="Lines">The stored messages as they lie there: bytes, since what is corrupt need not be text.</param>
 /// <param name="Messages">The stored messages.</param>
 /// <param name="Journal">The journal as JSON, or null.</param>
 /// <param name="IsDelivery">Whether the handlers failed, not the run.</param>
 internal sealed record FailedEntry(
-    int Partition, string BatchId, string Failure, string Lines, IReadOnlyList<StoredEntry> Messages, string? Journal, bool IsDelivery);
+    int Partition, string BatchId, string Failure, ReadOnlyMemory<byte> Lines, IReadOnlyList<StoredEntry> Messages, string? Journal, bool IsDelivery);
 
 internal enum FailedAnswer
 {

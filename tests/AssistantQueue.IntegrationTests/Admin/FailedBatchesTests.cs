@@ -3,6 +3,7 @@ using AssistantQueue.IntegrationTests.Redis;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using StackExchange.Redis;
 
 namespace AssistantQueue.IntegrationTests.Admin;
 
@@ -10,6 +11,7 @@ namespace AssistantQueue.IntegrationTests.Admin;
 public sealed class FailedBatchesTests : IAsyncLifetime
 {
     private readonly Judge _judge = new();
+    private readonly string _prefix = TestRedis.NewPrefix();
     private IHost _host = null!;
 
     private IAssistantMessageQueue Queue => _host.Services.GetRequiredService<IAssistantMessageQueue>();
@@ -23,7 +25,7 @@ public sealed class FailedBatchesTests : IAsyncLifetime
         builder.Services.AddAssistantMessageQueue(o =>
         {
             o.RedisConnectionString = redis;
-            o.QueuePrefix = TestRedis.NewPrefix();
+            o.QueuePrefix = _prefix;
             o.MessageDelay = TimeSpan.Zero;
         }).UseBackend(_judge);
         _host = builder.Build();
@@ -94,6 +96,21 @@ public sealed class FailedBatchesTests : IAsyncLifetime
 
         Assert.Contains("'m0'", noMessage.Message, StringComparison.Ordinal);
         Assert.Contains("Text must not be empty", noText.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Edit_MessageWithoutItsHeader_IsRefusedByName()
+    {
+        var (receipt, failure) = await FailAsync("c1", "bad word");
+        var key = (RedisKey)$"{{{_prefix}:0}}:failed:{failure.BatchId}";
+        var database = (await TestRedis.GetAsync()).Multiplexer.GetDatabase();
+        // Not the queue's doing: somebody else wrote there.
+        var line = (string)(await database.HashGetAsync(key, "messages"))!;
+        await database.HashSetAsync(key, "messages", line[line.IndexOf('{', StringComparison.Ordinal)..]);
+
+        var refusal = await Assert.ThrowsAsync<ArgumentException>(() => Admin.EditFailedAsync(failure.BatchId, receipt.MessageId, "good"));
+
+        Assert.Contains($"'{receipt.MessageId}'", refusal.Message, StringComparison.Ordinal);
     }
 
     private async Task<(MessageReceipt Receipt, FailedBatch Failure)> FailAsync(string thread, string text)

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using AssistantQueue.Store;
 
@@ -175,6 +176,43 @@ public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
         var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
 
         Assert.Empty(await ChangesOfAsync(async () => Assert.Equal(FailedAnswer.Busy, await Store.Failed.RetryAsync(entry, null, Ct))));
+    }
+
+    [Fact]
+    public async Task Retry_NewerMessagesHadJoinedAnEarlierRun_KeepTheirAttempts()
+    {
+        var lease = await Seed.RunningAsync("c", ["a", "d"]);
+        var (a, d) = (Seed.FirstSequence, Seed.FirstSequence + 1);
+        await Seed.ThreadAsync("c", ("attempts", $"{a}:2 {d}:1"));
+        await FailAsync(lease, last: a);
+
+        await Store.Failed.RetryAsync((await Store.Failed.ReadAsync("b-c", Ct))!, null, Ct);
+
+        Assert.Equal($"{a}:0 {d}:2", (await Read.HashAsync("thread:c"))["attempts"]);
+        var batch = await ClaimOneAsync();
+        Assert.Equal((["a"], 0), (Texts(batch), batch.FailedAttempts));
+        await RetryAsync(batch.Lease, posted: true);
+        batch = await ClaimOneAsync();
+        Assert.Equal((["a"], 1), (Texts(batch), batch.FailedAttempts));
+        await CompleteAsync(batch.Lease);
+        batch = await ClaimOneAsync();
+        Assert.Equal((["d"], 2), (Texts(batch), batch.FailedAttempts));
+    }
+
+    [Fact]
+    public async Task Edit_AnotherMessageIsCorrupt_KeepsItsBytes()
+    {
+        await FailAsync(await Seed.RunningAsync("c", ["a", "b"]));
+        var lines = (byte[])(await Database.HashGetAsync($"{P}:failed:b-c", "messages"))!;
+        byte[] corrupt = [.. Encoding.UTF8.GetBytes("no_header"), 0xff, 0xfe, .. lines[Array.IndexOf(lines, (byte)'\n')..]];
+        await Database.HashSetAsync($"{P}:failed:b-c", "messages", corrupt);
+        var entry = (await Store.Failed.ReadAsync("b-c", Ct))!;
+        Assert.Equal([0, Seed.FirstSequence + 1], entry.Messages.Select(m => m.Sequence));
+
+        var answer = await Store.Failed.EditAsync(entry, [entry.Messages[0], entry.Messages[1] with { Body = "b changed" }], Ct);
+
+        Assert.Equal(FailedAnswer.Applied, answer);
+        Assert.Equal([.. corrupt, .. Encoding.UTF8.GetBytes(" changed")], (byte[])(await Database.HashGetAsync($"{P}:failed:b-c", "messages"))!);
     }
 
     private async Task<List<string>> ListAsync()

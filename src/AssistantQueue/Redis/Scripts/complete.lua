@@ -19,6 +19,7 @@ Tells    watchers; a worker, when newer messages are due
 ]]
 --@include partition
 --@include entry
+--@include attempts
 --@include sets
 --@include owned
 --@include range
@@ -50,12 +51,12 @@ local outcome = table.concat(words, ' ')
 local answered, ran, goes_on = 0, 0, nil
 for _, a in ipairs(batches) do
   local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
-  local began = redis.call('HGET', p .. ':thread:' .. thread, 'began')
+  local h = redis.call('HMGET', p .. ':thread:' .. thread, 'began', 'attempts')
   local first, last, count, sealed = owned_range(thread, ARGV[a + 8])
   local messages = ARGV[a + 6] == '1' and table.concat(redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
   local stamp = stamp_of(thread, fence, last)
   -- The reply before its messages go, the lease after the next due time is set.
-  keep_outcome(thread, stamp, 'r', first, last, batch, table.concat({ fence, began_of(began, last) }, ' '), ARGV[a + 7], reply,
+  keep_outcome(thread, stamp, 'r', first, last, batch, table.concat({ fence, began_of(h[1], last) }, ' '), ARGV[a + 7], reply,
     ARGV[4], ARGV[a + 5])
   if messages then record('completed', batch, thread, 'reply', count, reply, messages, tonumber(ARGV[6]), 1000) end
   write_conversation(thread, a + 9, tonumber(ARGV[5]))
@@ -63,6 +64,9 @@ for _, a in ipairs(batches) do
   if left > 0 then redis.call('ZADD', KEYS[1], text(now), thread) end
   if left > 0 then goes_on = ARGV[a + 1] end
   redis.call('DEL', p .. ':thread:' .. thread)
+  -- Newer messages that had joined an earlier run of the batch, before an operator retried it.
+  local attempts = left > 0 and attempts_after(h[2], last) or ''
+  if attempts ~= '' then redis.call('HSET', p .. ':thread:' .. thread, 'attempts', attempts) end
   redis.call('ZREM', p .. ':leases', thread)
   answered, ran = answered + count, ran + sealed
   announce(thread, update(stamp, 'A', batch, first, last, 0))

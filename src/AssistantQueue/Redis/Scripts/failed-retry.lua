@@ -1,6 +1,6 @@
 --[[
 Take a failed batch out of the failed store and make it its thread's next batch again: same id, same messages, same places,
-attempts and deaths counted anew. A failed delivery is opened again instead.
+attempts and deaths counted anew (newer messages that had joined an earlier run of it keep their own). A failed delivery is opened again instead.
 KEYS[1]  p:due    ZSET  thread -> time from which any worker may claim it
 KEYS[2]  p:guard  -     never exists
 ARGV[1]  partitions
@@ -13,6 +13,7 @@ Writes   p:failed, p:failed:<batch>, p:messages:<thread>, p:thread:<thread>, p:d
          p:counters, p:request:<id>
 ]]
 --@include partition
+--@include attempts
 --@include wake
 local request = p .. ':request:' .. ARGV[2]
 local known = redis.call('GET', request)
@@ -20,7 +21,7 @@ if known then return known end
 local batch = ARGV[4]
 local key = p .. ':failed:' .. batch
 local h = redis.call('HMGET', key, 'thread', 'kind', 'count', 'first', 'last', 'messages', 'delivery')
-local thread = h[1]
+local thread, last = h[1], h[5]
 if not thread then return '-1' end
 local delivery = h[2] == 'Delivery'
 -- The sealed messages of a batch lie at the head of the list, so no other may be put before them.
@@ -35,9 +36,10 @@ else
   local messages, lines = p .. ':messages:' .. thread, {}
   for line in string.gmatch(h[6], '[^\n]+') do table.insert(lines, 1, line) end
   redis.call('ZADD', KEYS[1], text(now), thread)
-  redis.call('HDEL', p .. ':thread:' .. thread, 'attempts')
-  redis.call('HSET', p .. ':thread:' .. thread, 'batch', batch, 'first', h[4], 'last', h[5], 'count', h[3],
-    'posted', '1', 'resumed', '1', 'deaths', '0', 'journal', ARGV[5])
+  local newer = attempts_after(redis.call('HGET', p .. ':thread:' .. thread, 'attempts'), tonumber(last))
+  if newer == '' then redis.call('HDEL', p .. ':thread:' .. thread, 'attempts') end
+  redis.call('HSET', p .. ':thread:' .. thread, 'batch', batch, 'first', h[4], 'last', last, 'count', h[3],
+    'posted', '1', 'resumed', '1', 'deaths', '0', 'journal', ARGV[5], unpack(newer ~= '' and { 'attempts', last .. ':0 ' .. newer } or {}))
   redis.call('ZREM', p .. ':suspects', thread)
   for i = 1, #lines, 500 do redis.call('LPUSH', messages, unpack(lines, i, math.min(i + 499, #lines))) end
   redis.call('HINCRBY', counters, 'pending', h[3])
