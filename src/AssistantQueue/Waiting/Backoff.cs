@@ -6,13 +6,13 @@ internal static class Backoff
     /// <summary>The pause after a failed attempt.</summary>
     /// <param name="failed">How many attempts failed, from 1.</param>
     /// <param name="options">Growth, first and longest pause, jitter.</param>
-    /// <param name="retryAfter">What the API asks for; wins, up to <see cref="BackoffOptions.MaxDelay"/>.</param>
+    /// <param name="retryAfter">What the API asks for; wins, see <see cref="Asked"/>.</param>
     /// <param name="random">From 0 to below 1; spreads the pause over 75 to 125 percent, as Polly does.</param>
     public static TimeSpan Next(int failed, BackoffOptions options, TimeSpan? retryAfter, double random)
     {
-        if (retryAfter is { } asked)
+        if (Asked(retryAfter, options.MaxDelay) is { } asked)
         {
-            return Clamp(asked, options.MaxDelay);
+            return asked;
         }
 
         var pause = options.Type == BackoffKind.Fixed ? options.Delay : Doubled(failed, options.Delay, options.MaxDelay);
@@ -24,6 +24,9 @@ internal static class Backoff
         // In seconds: a TimeSpan can't hold what comes out after some hundred failures.
         TimeSpan.FromSeconds(Math.Min(first.TotalSeconds * Math.Pow(2, failed - 1), longest.TotalSeconds));
 
-    private static TimeSpan Clamp(TimeSpan pause, TimeSpan longest) =>
-        pause < TimeSpan.Zero ? TimeSpan.Zero : pause > longest ? longest : pause;
+    /// <summary>What the API asks for, up to the longest pause. Zero, or a date that has passed by this clock, is no wish at all: without any pause all attempts would be over in a moment.</summary>
+    public static TimeSpan? Asked(TimeSpan? retryAfter, TimeSpan longest) =>
+        retryAfter is { } asked && asked > TimeSpan.Zero ? Clamp(asked, longest) : null;
+
+    private static TimeSpan Clamp(TimeSpan pause, TimeSpan longest) => pause > longest ? longest : pause;
 }

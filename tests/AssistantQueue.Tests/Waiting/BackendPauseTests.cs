@@ -60,6 +60,18 @@ public sealed class BackendPauseTests : IDisposable
         Assert.Equal([5, 10, 20, 40, 60, 60], pauses);
     }
 
+    [Theory]
+    [InlineData(30, 30)]
+    [InlineData(2, 5)]
+    public void Begin_ApiAsksForAPause_TakesTheLonger(int asked, int seconds)
+    {
+        Assert.Equal(TimeSpan.FromSeconds(seconds), _pause.Begin("c1", "quota", wasProbe: false, TimeSpan.FromSeconds(asked)));
+        _time.Advance(TimeSpan.FromSeconds(seconds - 0.1));
+        Assert.Equal(ClaimAllowance.None, _pause.Ask());
+        _time.Advance(TimeSpan.FromSeconds(0.1));
+        Assert.Equal(ClaimAllowance.Probe, _pause.Ask());
+    }
+
     [Fact]
     public void End_AfterAPause_AllowsEverythingAndBeginsAnewWithTheShortest()
     {

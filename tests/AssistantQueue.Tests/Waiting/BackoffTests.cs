@@ -27,9 +27,16 @@ public class BackoffTests
 
     [Theory]
     [InlineData(17, 17)]
-    [InlineData(0, 0)]
-    [InlineData(-3, 0)]
+    [InlineData(1, 1)]
     [InlineData(86_400, 300)]
     public void Next_ApiAsksForAPause_TakesItUpToTheLongest(int asked, int seconds) =>
         Assert.Equal(TimeSpan.FromSeconds(seconds), Backoff.Next(1, new BackoffOptions(), TimeSpan.FromSeconds(asked), random: 0.1));
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-3)]
+    public void Next_ApiAsksForNoPauseOrATimeThatHasPassed_TakesItsOwn(int asked) =>
+        Assert.Equal(
+            TimeSpan.FromSeconds(10),
+            Backoff.Next(2, new BackoffOptions { UseJitter = false }, TimeSpan.FromSeconds(asked), random: 0.1));
 }
