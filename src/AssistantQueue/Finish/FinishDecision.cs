@@ -12,13 +12,15 @@ internal static class FinishDecision
     /// <param name="error">The run's error.</param>
     /// <param name="failedAttempts">Attempts of the batch that failed before this one.</param>
     /// <param name="busyBefore">How often in a row the thread was busy at the API.</param>
-    /// <param name="isBackendSuspect">Whether so many different threads were refused in a row that the fault must be the backend's or the settings'.</param>
+    /// <param name="refusals">How often the backend refused this batch as if nothing could work, this time included; see <see cref="Refusals"/>.</param>
+    /// <param name="isBackendSuspect">Whether so many different threads would be given up in a row that the fault must be the backend's or the settings'.</param>
     /// <param name="options">The settings.</param>
     /// <param name="random">From 0 to below 1, for the jitter.</param>
     public static FinishAction For(
         Exception error,
         int failedAttempts,
         int busyBefore,
+        int refusals,
         bool isBackendSuspect,
         AssistantQueueOptions options,
         double random)
@@ -35,26 +37,40 @@ internal static class FinishDecision
         }
 
         var known = error as AssistantBackendException;
-        switch (known?.Kind ?? BackendErrorKind.Transient)
+        var retryAfter = Backoff.Asked(known?.RetryAfter, options.Backoff.MaxDelay);
+        switch (known?.Kind)
         {
             case BackendErrorKind.ThreadBusy:
-                var pause = known!.RetryAfter is { } asked && asked < options.Backoff.MaxDelay
-                    ? asked
-                    : known.RetryAfter is null ? Backoff.Doubled(busyBefore + 1, FirstBusyPause, LongestBusyPause) : options.Backoff.MaxDelay;
-                return new GiveBack(pause, "busy");
+                return new GiveBack(retryAfter ?? Backoff.Doubled(busyBefore + 1, FirstBusyPause, LongestBusyPause), "busy");
             case BackendErrorKind.BackendUnavailable:
-                return new PauseBackend(CapOf(known!.RetryAfter, options));
-            case BackendErrorKind.Permanent:
-                return isBackendSuspect ? new PauseBackend(null) : new GiveUp(FailureKind.Permanent);
+                return refusals switch
+                {
+                    >= Refusals.Limit => new GiveUp(FailureKind.Permanent)
+                    {
+                        Error = $"The batch was refused {refusals} times as if nothing could work, and others were answered in between; so it is refused for itself. {error.Message}",
+                    },
+                    // Others need not wait for what looks like this batch's own trouble.
+                    2 => new GiveBack(Backoff.Next(refusals, options.Backoff, retryAfter, random), "refused"),
+                    _ => new PauseBackend(retryAfter),
+                };
             default:
-                return failedAttempts + 1 >= options.MaxAttempts
-                    ? new GiveUp(FailureKind.AttemptsExhausted)
-                    : new TryAgain(Backoff.Next(failedAttempts + 1, options.Backoff, known?.RetryAfter, random));
+                return EndOf(error, failedAttempts, options) is not { } end ? new TryAgain(Backoff.Next(failedAttempts + 1, options.Backoff, retryAfter, random))
+                    : isBackendSuspect ? new PauseBackend(retryAfter)
+                    : new GiveUp(end);
         }
     }
 
-    private static TimeSpan? CapOf(TimeSpan? asked, AssistantQueueOptions options) =>
-        asked > options.Backoff.MaxDelay ? options.Backoff.MaxDelay : asked;
+    /// <summary>How an error ends the batch, unless the backend is suspect; null when it doesn't.</summary>
+    /// <param name="error">The run's error.</param>
+    /// <param name="failedAttempts">Attempts of the batch that failed before this one.</param>
+    /// <param name="options">The settings.</param>
+    public static FailureKind? EndOf(Exception error, int failedAttempts, AssistantQueueOptions options) => error switch
+    {
+        LeaseLostException or StoreUnavailableException => null,
+        AssistantBackendException { Kind: BackendErrorKind.ThreadBusy or BackendErrorKind.BackendUnavailable } => null,
+        AssistantBackendException { Kind: BackendErrorKind.Permanent } => FailureKind.Permanent,
+        _ => failedAttempts + 1 >= options.MaxAttempts ? FailureKind.AttemptsExhausted : null,
+    };
 }
 
 /// <summary>What becomes of a batch.</summary>
@@ -64,7 +80,11 @@ internal abstract record FinishAction;
 internal sealed record TryAgain(TimeSpan Delay) : FinishAction;
 
 /// <summary>The batch goes to the failed store.</summary>
-internal sealed record GiveUp(FailureKind Kind) : FinishAction;
+internal sealed record GiveUp(FailureKind Kind) : FinishAction
+{
+    /// <summary>Gets why; null when the run's error says it.</summary>
+    public string? Error { get; init; }
+}
 
 /// <summary>The thread is given back, no attempt is counted.</summary>
 /// <param name="Delay">When it is due again.</param>

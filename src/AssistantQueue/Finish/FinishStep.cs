@@ -19,7 +19,8 @@ internal sealed class FinishStep
     private readonly Func<AssistantQueueOptions> _options;
     private readonly Failures _failures;
     private readonly BackendPause _pause;
-    private readonly RefusalStreak _refusals = new();
+    private readonly RefusalStreak _refused = new();
+    private readonly RefusalStreak _exhausted = new();
     private readonly StopStages _stop;
     private readonly QueueMetrics _metrics;
     private readonly TimeProvider _time;
@@ -28,6 +29,8 @@ internal sealed class FinishStep
     private readonly Every _newerVersions;
     private readonly Every _storeErrors;
     private readonly ResiliencePipeline _untilAnswered;
+    private readonly Lock _sync = new();
+    private long _latestAnswer;
 
     public FinishStep(
         string queueName,
@@ -63,8 +66,7 @@ internal sealed class FinishStep
             {
                 case RunReplied replied:
                     toldPause = true;
-                    _refusals.End();
-                    _pause.End();
+                    Answered(batch);
                     await CompleteAsync(batch, held, replied);
                     break;
                 case RunFailed failed:
@@ -170,10 +172,17 @@ internal sealed class FinishStep
     {
         var error = failed.Error;
         var kind = (error as AssistantBackendException)?.Kind;
-        var isSuspect = kind == BackendErrorKind.Permanent && _refusals.Add(batch.Lease.ThreadId);
+        var isSuspect = FinishDecision.EndOf(error, batch.FailedAttempts, _options()) switch
+        {
+            FailureKind.Permanent => _refused.Add(batch.Lease.ThreadId),
+            FailureKind.AttemptsExhausted => _exhausted.Add(batch.Lease.ThreadId),
+            _ => false,
+        };
         var busy = NextJournal.BusyBefore(failed.Run.Journal);
-        var action = FinishDecision.For(error, batch.FailedAttempts, busy, isSuspect, _options(), Random.Shared.NextDouble());
-        var journal = NextJournal.After(failed, isBusy: kind == BackendErrorKind.ThreadBusy);
+        var refusals = RefusalsOf(batch, failed.Run.Journal, kind, isProbe);
+        var action = FinishDecision.For(error, batch.FailedAttempts, busy, isProbe ? 1 : refusals.Count, isSuspect, _options(), Random.Shared.NextDouble());
+        // What was given up begins anew when an operator retries it.
+        var journal = NextJournal.After(failed, isBusy: kind == BackendErrorKind.ThreadBusy, action is GiveUp ? default : refusals);
         var toldPause = TellPause(batch, error, action, isProbe);
         switch (action)
         {
@@ -182,7 +191,7 @@ internal sealed class FinishStep
                 break;
             case GiveUp up:
                 var last = _failures.Attempt(batch, error, retryIn: null);
-                await GiveUpAsync(batch, held, up.Kind, null, last, failed.Run.Conversation.Changes, journal);
+                await GiveUpAsync(batch, held, up.Kind, up.Error, last, failed.Run.Conversation.Changes, journal);
                 break;
             case GiveBack back:
                 Log.BatchGivenBack(_log, batch.Lease.ThreadId, batch.Lease.BatchId, back.Delay, error.Message);
@@ -195,6 +204,36 @@ internal sealed class FinishStep
         }
 
         return toldPause;
+    }
+
+    private void Answered(ClaimedBatch batch)
+    {
+        if (batch.Journal is null)
+        {
+            // All of the run was under this fence: it shows that the backend worked after the claim.
+            lock (_sync)
+            {
+                _latestAnswer = Math.Max(_latestAnswer, batch.Lease.Fence);
+            }
+        }
+
+        _refused.End();
+        _exhausted.End();
+        _pause.End();
+    }
+
+    private Refusals RefusalsOf(ClaimedBatch batch, RunJournal journal, BackendErrorKind? kind, bool isProbe)
+    {
+        if (kind != BackendErrorKind.BackendUnavailable)
+        {
+            return default;
+        }
+
+        lock (_sync)
+        {
+            // A probe's refusal is one with those that began the pause, and shows nothing new about its batch.
+            return isProbe ? Refusals.Read(journal) : Refusals.Read(journal).Next(batch.Lease.Fence, _latestAnswer);
+        }
     }
 
     private bool TellPause(ClaimedBatch batch, Exception error, FinishAction action, bool isProbe)

@@ -13,7 +13,7 @@ internal readonly record struct NextJournal(string Json, bool IsPosted)
     private const string BusyNote = "queue.busy";
 
     /// <summary>After a failed run: its rounds are forgotten unless they have to be looked at, and its time begins anew.</summary>
-    public static NextJournal After(RunFailed failed, bool isBusy)
+    public static NextJournal After(RunFailed failed, bool isBusy, Refusals refusals)
     {
         var journal = failed.Run.Journal;
         var busy = BusyBefore(journal);
@@ -35,6 +35,7 @@ internal readonly record struct NextJournal(string Json, bool IsPosted)
             journal.Notes.Remove(BusyNote);
         }
 
+        refusals.Write(journal);
         return new NextJournal(JsonSerializer.Serialize(journal, StoreJson.Journal), IsPostedIn(journal));
     }
 

@@ -1,6 +1,6 @@
 namespace AssistantQueue.Finish;
 
-/// <summary>Counts permanent failures in a row on different threads: a typo in the settings must not empty the backlog into the failed store. Thread-safe.</summary>
+/// <summary>Counts failures in a row on different threads that end their batches: neither a typo in the settings nor a long outage of the API may empty the backlog into the failed store. Thread-safe.</summary>
 internal sealed class RefusalStreak
 {
     /// <summary>So many different threads in a row are no coincidence.</summary>
@@ -9,7 +9,7 @@ internal sealed class RefusalStreak
     private readonly Lock _sync = new();
     private readonly HashSet<string> _threads = new(StringComparer.Ordinal);
 
-    /// <summary>A thread's batch was refused for good.</summary>
+    /// <summary>A thread's batch is to be given up.</summary>
     /// <returns>Whether the fault must be the backend's by now.</returns>
     public bool Add(string threadId)
     {

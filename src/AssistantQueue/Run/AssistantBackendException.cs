@@ -33,7 +33,7 @@ public enum BackendErrorKind
     /// <summary>The thread is busy with another run at the API: waited for, not counted.</summary>
     ThreadBusy,
 
-    /// <summary>Nothing can work now (wrong key, endpoint or model, exhausted quota): the backend pauses with one probe at a time; not counted.</summary>
+    /// <summary>Nothing can work now (wrong key, endpoint or model, exhausted quota): the backend pauses with one probe at a time; not counted. A batch that gets it three times while others, begun in between, are answered goes to the failed store.</summary>
     BackendUnavailable,
 
     /// <summary>The batch itself is refused: it goes to the failed store at once.</summary>

@@ -42,7 +42,7 @@ public class FailuresTests
         run.Journal.Rounds.Add(new JournalRound { RunId = "run_1" });
         (run.Journal.PostedThrough, run.Journal.StartedAt) = (3, DateTimeOffset.UnixEpoch.AddYears(1));
 
-        var next = NextJournal.After(new RunFailed(run, new InvalidOperationException(), KeepsRounds: false), isBusy: false);
+        var next = NextJournal.After(new RunFailed(run, new InvalidOperationException(), KeepsRounds: false), isBusy: false, default);
         var journal = JsonSerializer.Deserialize(next.Json, StoreJson.Journal)!;
 
         Assert.True(next.IsPosted);
@@ -56,7 +56,7 @@ public class FailuresTests
         var run = Run();
         run.Journal.Rounds.Add(new JournalRound { PostingAt = DateTimeOffset.UnixEpoch.AddYears(1) });
 
-        var next = NextJournal.After(new RunFailed(run, new InvalidOperationException(), KeepsRounds: true), isBusy: false);
+        var next = NextJournal.After(new RunFailed(run, new InvalidOperationException(), KeepsRounds: true), isBusy: false, default);
 
         Assert.True(next.IsPosted);
         Assert.True(JsonSerializer.Deserialize(next.Json, StoreJson.Journal)!.IsOutcomeUnknown);
@@ -68,11 +68,33 @@ public class FailuresTests
         var run = Run();
         var failed = new RunFailed(run, new InvalidOperationException(), KeepsRounds: false);
 
-        Assert.False(NextJournal.After(failed, isBusy: true).IsPosted);
-        NextJournal.After(failed, isBusy: true);
+        Assert.False(NextJournal.After(failed, isBusy: true, default).IsPosted);
+        NextJournal.After(failed, isBusy: true, default);
         Assert.Equal(2, NextJournal.BusyBefore(run.Journal));
-        NextJournal.After(failed, isBusy: false);
+        NextJournal.After(failed, isBusy: false, default);
         Assert.Equal(0, NextJournal.BusyBefore(run.Journal));
+    }
+
+    [Fact]
+    public void After_Refused_CountsOnlyWhenOthersWereAnsweredInBetween()
+    {
+        var run = Run();
+        var failed = new RunFailed(run, new InvalidOperationException(), KeepsRounds: false);
+
+        Refused(fence: 10, latestAnswer: 5);
+        Assert.Equal(new Refusals(1, 10), Refusals.Read(run.Journal));
+        Refused(fence: 20, latestAnswer: 9);
+        Assert.Equal(new Refusals(1, 10), Refusals.Read(run.Journal));
+        Refused(fence: 30, latestAnswer: 15);
+        Assert.Equal(new Refusals(2, 30), Refusals.Read(run.Journal));
+        Refused(fence: 40, latestAnswer: 15);
+        Assert.Equal(new Refusals(2, 30), Refusals.Read(run.Journal));
+
+        NextJournal.After(failed, isBusy: false, default);
+        Assert.Equal(default, Refusals.Read(run.Journal));
+
+        void Refused(long fence, long latestAnswer) =>
+            NextJournal.After(failed, isBusy: false, Refusals.Read(run.Journal).Next(fence, latestAnswer));
     }
 
     private static BatchRun Run() => new((_, _) => Task.CompletedTask) { ThreadId = "c1", BatchId = "b1", Fence = 7, Messages = [] };

@@ -21,6 +21,8 @@ public class FinishDecisionTests
     [Theory]
     [InlineData(30, 30)]
     [InlineData(3600, 300)]
+    [InlineData(0, 5)]
+    [InlineData(-30, 5)]
     public void For_TransientWithRetryAfter_TakesItCapped(int asked, int seconds) =>
         Assert.Equal(new TryAgain(TimeSpan.FromSeconds(seconds)), Decide(BackendErrorKind.Transient, retryAfter: asked));
 
@@ -36,6 +38,38 @@ public class FinishDecisionTests
     public void For_PermanentOnTooManyThreadsInARow_PausesTheBackend() =>
         Assert.Equal(new PauseBackend(null), Decide(BackendErrorKind.Permanent, isSuspect: true));
 
+    [Fact]
+    public void For_TransientAtTheLastAttemptOnTooManyThreadsInARow_PausesTheBackend() =>
+        Assert.Equal(new PauseBackend(TimeSpan.FromSeconds(30)), Decide(BackendErrorKind.Transient, failed: 2, isSuspect: true, retryAfter: 30));
+
+    [Fact]
+    public void For_UnavailableForOneBatchOnly_GivesItBackAndThenUp()
+    {
+        Assert.Equal(new GiveBack(TimeSpan.FromSeconds(10), "refused"), Decide(BackendErrorKind.BackendUnavailable, refusals: 2));
+
+        var up = Assert.IsType<GiveUp>(Decide(BackendErrorKind.BackendUnavailable, refusals: 3));
+        Assert.Equal(FailureKind.Permanent, up.Kind);
+        Assert.Contains("refused 3 times", up.Error, StringComparison.Ordinal);
+        Assert.EndsWith("the API's words", up.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(BackendErrorKind.Transient, 1, null)]
+    [InlineData(BackendErrorKind.Transient, 2, FailureKind.AttemptsExhausted)]
+    [InlineData(BackendErrorKind.Permanent, 0, FailureKind.Permanent)]
+    [InlineData(BackendErrorKind.ThreadBusy, 2, null)]
+    [InlineData(BackendErrorKind.BackendUnavailable, 2, null)]
+    public void EndOf_AnError_SaysWhetherItEndsTheBatch(BackendErrorKind kind, int failed, FailureKind? end) =>
+        Assert.Equal(end, FinishDecision.EndOf(new AssistantBackendException(kind, "no"), failed, Options));
+
+    [Fact]
+    public void EndOf_WhatIsNoFaultOfTheRun_EndsNothing()
+    {
+        Assert.Null(FinishDecision.EndOf(new LeaseLostException("c1", 7), 2, Options));
+        Assert.Null(FinishDecision.EndOf(new StoreUnavailableException("gone"), 2, Options));
+        Assert.Equal(FailureKind.AttemptsExhausted, FinishDecision.EndOf(new InvalidOperationException("bug"), 2, Options));
+    }
+
     [Theory]
     [InlineData(0, 1)]
     [InlineData(1, 2)]
@@ -47,12 +81,20 @@ public class FinishDecisionTests
     [Theory]
     [InlineData(7, 7)]
     [InlineData(3600, 300)]
+    [InlineData(0, 30)]
+    [InlineData(-30, 30)]
     public void For_ThreadBusyWithRetryAfter_TakesItCapped(int asked, int seconds) =>
         Assert.Equal(new GiveBack(TimeSpan.FromSeconds(seconds), "busy"), Decide(BackendErrorKind.ThreadBusy, busy: 9, retryAfter: asked));
 
-    [Fact]
-    public void For_BackendUnavailable_PausesTheBackendAtAnyAttempt() =>
-        Assert.Equal(new PauseBackend(TimeSpan.FromSeconds(20)), Decide(BackendErrorKind.BackendUnavailable, failed: 2, retryAfter: 20));
+    [Theory]
+    [InlineData(20, 20)]
+    [InlineData(3600, 300)]
+    [InlineData(0, null)]
+    [InlineData(null, null)]
+    public void For_BackendUnavailable_PausesTheBackendAtAnyAttempt(int? asked, int? seconds) =>
+        Assert.Equal(
+            new PauseBackend(seconds is { } s ? TimeSpan.FromSeconds(s) : null),
+            Decide(BackendErrorKind.BackendUnavailable, failed: 2, retryAfter: asked));
 
     [Fact]
     public void For_LeaseLost_LeavesTheThreadAlone() =>
@@ -82,14 +124,15 @@ public class FinishDecisionTests
         Assert.False(streak.Add("e"));
     }
 
-    private static FinishAction Decide(BackendErrorKind kind, int failed = 0, int busy = 0, bool isSuspect = false, int? retryAfter = null) =>
+    private static FinishAction Decide(BackendErrorKind kind, int failed = 0, int busy = 0, bool isSuspect = false, int? retryAfter = null, int refusals = 1) =>
         FinishDecision.For(
             new AssistantBackendException(kind, "the API's words") { RetryAfter = retryAfter is { } s ? TimeSpan.FromSeconds(s) : null },
             failed,
             busy,
+            refusals,
             isSuspect,
             Options,
             random: 0);
 
-    private static FinishAction Decide(Exception error) => FinishDecision.For(error, 0, 0, false, Options, random: 0);
+    private static FinishAction Decide(Exception error) => FinishDecision.For(error, 0, 0, 0, false, Options, random: 0);
 }

@@ -247,6 +247,71 @@ public class WorkerTests
     }
 
     [Fact]
+    public async Task Backend_FailsFiveThreadsAtTheirLastAttemptInARow_PausesUntilItWorksAgain()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        (rig.Options.Concurrency, rig.Options.MaxAttempts) = (1, 2);
+        var given = 0;
+        rig.Backend.Answer = (run, _) =>
+        {
+            if (given == 5)
+            {
+                return Task.FromResult("fine");
+            }
+
+            // The API works again right after the fifth thread's last attempt.
+            given += run.Attempt == 2 ? 1 : 0;
+            throw new InvalidOperationException("401, as an SDK says it that the queue doesn't know");
+        };
+        for (var i = 0; i < 10; i++)
+        {
+            await rig.AddAsync($"c{i}", "hi");
+        }
+
+        // Not before: all of them have their first attempt before any has its second.
+        await rig.StartWorkerAsync();
+        for (var i = 0; i < 6; i++)
+        {
+            Assert.Equal(2, (await rig.Handler.NextReplyAsync()).Attempt);
+        }
+
+        Assert.Equal(4, (await rig.Store.GetStatusAsync(default)).FailedCount);
+        Assert.Single(rig.Logged(LogLevel.Error), r => r.Id.Id == 304);
+    }
+
+    [Fact]
+    public async Task Backend_RefusesOneBatchAsIfNothingCouldWork_GivesUpThatOneAndAnswersTheOthers()
+    {
+        await using var rig = await StartAsync();
+        var others = 0;
+        rig.Backend.Answer = async (run, _) =>
+        {
+            if (run.ThreadId != "bad")
+            {
+                return "fine";
+            }
+
+            // Somebody else writes meanwhile.
+            await rig.AddAsync($"c{++others}", "hi");
+            throw new AssistantBackendException(BackendErrorKind.BackendUnavailable, "Forbidden by the firewall.") { Status = 403 };
+        };
+        await rig.AddAsync("bad", "SELECT * FROM");
+
+        var failure = await rig.Handler.NextFailureAsync();
+
+        Assert.Equal(("bad", FailureKind.Permanent), (failure.ThreadId, failure.Kind));
+        Assert.Contains("refused 3 times", failure.Error, StringComparison.Ordinal);
+        Assert.EndsWith("Forbidden by the firewall.", failure.Error, StringComparison.Ordinal);
+        for (var i = 0; i < others; i++)
+        {
+            Assert.Equal("fine", (await rig.Handler.NextReplyAsync()).Text);
+        }
+
+        await rig.AddAsync("c1", "still there?");
+        Assert.Equal("fine", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    [Fact]
     public async Task Backend_EndsWithoutAReply_CountsAsAFailedAttempt()
     {
         await using var rig = await StartAsync(o => o.MaxAttempts = 1);
