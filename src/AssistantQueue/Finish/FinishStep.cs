@@ -158,7 +158,7 @@ internal sealed class FinishStep
     {
         waiting.Run.Journal.StartedAt = default;
         var write = new ReleaseWrite(
-            _options().Tools.ApprovalTimeout,
+            ApprovalTime.Left(waiting.Run.Journal, _time.GetUtcNow(), _options().Tools.ApprovalTimeout),
             JsonSerializer.Serialize(waiting.Run.Journal, StoreJson.Journal),
             IsPosted: true,
             ReleaseHold.Approval,

@@ -19,7 +19,7 @@ public sealed class ToolOptions
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromMinutes(1);
 
     /// <summary>Gets or sets how long a call waits for approval; then it counts as rejected.</summary>
-    /// <remarks>1 second to 30 days. The thread's newer messages wait behind it.</remarks>
+    /// <remarks>1 second to 30 days, from when its worker first came upon it. The thread's newer messages wait behind it.</remarks>
     /// <value>The default is 24 hours.</value>
     public TimeSpan ApprovalTimeout { get; set; } = TimeSpan.FromHours(24);
 
