@@ -1,3 +1,5 @@
+using AssistantQueue.Leases;
+
 namespace AssistantQueue.Finish;
 
 /// <summary>What the worker passes to the finish step: the next step, and the direct ways to the handlers.</summary>
@@ -11,6 +13,9 @@ internal sealed record FinishLinks
 
     /// <summary>A delivery was opened in a partition.</summary>
     public required Action<int> DeliveryOpened { get; init; }
+
+    /// <summary>Cancels at the API what the journal says is running there; not for long, only under the lease, and never fails.</summary>
+    public required Func<BatchRun, HeldLease, Task> CancelRunAsync { get; init; }
 
     /// <summary>An attempt failed; handlers are told once. Returns at once.</summary>
     public required Action<FailedAttempt> Retrying { get; init; }

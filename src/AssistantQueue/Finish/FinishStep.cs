@@ -190,6 +190,12 @@ internal sealed class FinishStep
                 await RetryAsync(batch, held, error, again.Delay, journal);
                 break;
             case GiveUp up:
+                if (failed is { KeepsRounds: true, Run.Journal.LastRound: { RunId: not null, Calls.Count: 0 } })
+                {
+                    // Nobody would follow it any more, and the thread's next run would have to wait for it.
+                    await _next.CancelRunAsync(failed.Run, held);
+                }
+
                 var last = _failures.Attempt(batch, error, retryIn: null);
                 await GiveUpAsync(batch, held, up.Kind, up.Error, last, failed.Run.Conversation.Changes, journal);
                 break;

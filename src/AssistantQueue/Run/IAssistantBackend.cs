@@ -13,14 +13,14 @@ public interface IAssistantBackend
     /// <exception cref="LeaseLostException">Passed on from <see cref="BatchRun.SaveAsync"/>.</exception>
     IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, CancellationToken cancellationToken);
 
-    /// <summary>Cancels at the API what the journal says is running, and waits until it has ended. Called after <see cref="RunAsync"/> was left because time was up, or because a newer message interrupts the run (<see cref="BusyAction.Interrupt"/>).</summary>
+    /// <summary>Cancels at the API what the journal says is running, and waits until it has ended. Called after <see cref="RunAsync"/> was left because time was up, or because a newer message interrupts the run (<see cref="BusyAction.Interrupt"/>), and before a batch is given up whose run may still be going.</summary>
     /// <remarks>
     /// When it returns, the next run may begin; what the run leaves in the conversation has to be in the journal by then (<see cref="RunJournal.PostedThrough"/>).
     /// The default does nothing, which is right where nothing goes on without <see cref="RunAsync"/>. A backend whose journal says that its run can be adopted (<see cref="RunJournal.IsAdoptable"/>)
     /// and names it (<see cref="JournalRound.RunId"/>) has to cancel it here: else the run goes on at the API beside the next one.
     /// </remarks>
     /// <param name="run">The batch.</param>
-    /// <param name="cancellationToken">Ends the waiting: ten seconds when time was up; an interruption is given as long as the run's time and its lease last.</param>
+    /// <param name="cancellationToken">Ends the waiting: ten seconds when time was up or the batch is given up; an interruption is given as long as the run's time and its lease last.</param>
     /// <returns>A task that completes when the run has ended, or when there is none. When it fails, the run is followed, because its reply may be there; that it was cancelled it then says with <see cref="AssistantBackendException.Code"/> <c>cancelled</c>.</returns>
     Task CancelAsync(BatchRun run, CancellationToken cancellationToken) => Task.CompletedTask;
 

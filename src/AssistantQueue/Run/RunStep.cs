@@ -300,9 +300,7 @@ internal sealed class RunStep(
 
         if (wasLeft && timeout.IsCancellationRequested)
         {
-            using var limit = new CancellationTokenSource(StopTime, time);
-            using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, held.Ended);
-            var isCancelled = isOver && await CancelAtApiAsync(run, both.Token);
+            var isCancelled = isOver && await CancelAsync(run, held);
             return new RunFailed(
                 run,
                 new AssistantBackendException(BackendErrorKind.Transient, $"The run took longer than {settings.RunTimeout} (RunTimeout) and was cancelled."),
@@ -348,6 +346,15 @@ internal sealed class RunStep(
         return completed ?? throw new InvalidOperationException($"The backend's updates ended without {nameof(RunCompleted)}.");
     }
 
+    /// <summary>Cancels at the API what the journal says is running; not for long, and only under the lease.</summary>
+    /// <returns>Whether it has ended there.</returns>
+    public async Task<bool> CancelAsync(BatchRun run, HeldLease held)
+    {
+        using var limit = new CancellationTokenSource(StopTime, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, held.Ended, stop.Over);
+        return await CancelAtApiAsync(run, both.Token);
+    }
+
     private async Task<bool> CancelAtApiAsync(BatchRun run, CancellationToken cancellationToken)
     {
         try
@@ -357,7 +364,7 @@ internal sealed class RunStep(
         }
         catch (Exception e)
         {
-            // The next attempt finds the run in the journal and follows it.
+            // The next attempt, if there is one, finds the run in the journal and follows it.
             Log.CancelFailed(log, run.ThreadId, run.BatchId, e);
             return false;
         }

@@ -90,6 +90,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
             HasHandlers = dispatcher.HasHandlers,
             ThreadDue = (partition, due) => _claims![partition].Wake(due),
             DeliveryOpened = partition => WakeDelivery(partition, TimeSpan.Zero),
+            CancelRunAsync = _run.CancelAsync,
             Retrying = attempt => _handlers.Run(() => dispatcher.RetryingAsync(attempt, _stop.Leaving)),
             DeliverUnstoredAsync = result => dispatcher.UnstoredAsync(result, _stop.Leaving),
         });

@@ -346,6 +346,54 @@ public class WorkerTests
         Assert.Equal(["c1", "c1"], cancelled);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Batch_GivenUpWhileItsRunMayStillBeGoing_CancelsItAtTheApi(bool cancelFails)
+    {
+        await using var rig = await StartAsync(o => o.MaxAttempts = 1);
+        var cancelled = new List<string?>();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            run.Journal.IsAdoptable = true;
+            run.Journal.Rounds.Add(new JournalRound { RunId = "run_1" });
+            await run.SaveAsync(token);
+            throw new IOException("can't be followed");
+        };
+        rig.Backend.Cancel = (run, _) =>
+        {
+            cancelled.Add(run.Journal.LastRound?.RunId);
+            return cancelFails ? throw new IOException("can't be reached") : Task.CompletedTask;
+        };
+        await rig.AddAsync("c1", "hi");
+
+        Assert.Equal(FailureKind.AttemptsExhausted, (await rig.Handler.NextFailureAsync()).Kind);
+
+        Assert.Equal(["run_1"], cancelled);
+        Assert.Equal(cancelFails, rig.Logged(LogLevel.Warning).Any(r => r.Id.Id == 302));
+    }
+
+    [Fact]
+    public async Task Batch_GivenUpWhoseRunHasEnded_CancelsNothing()
+    {
+        await using var rig = await StartAsync(o => o.MaxAttempts = 1);
+        var cancels = 0;
+        rig.Backend.Answer = (run, _) =>
+        {
+            run.Journal.Rounds.Add(new JournalRound { RunId = "run_1" });
+            throw new AssistantBackendException(BackendErrorKind.Transient, "The run failed.");
+        };
+        rig.Backend.Cancel = (_, _) =>
+        {
+            cancels++;
+            return Task.CompletedTask;
+        };
+        await rig.AddAsync("c1", "hi");
+        await rig.Handler.NextFailureAsync();
+
+        Assert.Equal(0, cancels);
+    }
+
     private static async Task<WorkerRig> StartAsync(Action<AssistantQueueOptions>? configure = null)
     {
         var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
