@@ -41,6 +41,9 @@ internal static partial class Log
     [LoggerMessage(210, LogLevel.Error, "Thread '{ThreadId}': its keys hold something that the queue did not write; it is looked at again in a minute. Remove what is foreign, or use another QueuePrefix.")]
     public static partial void ForeignThread(ILogger logger, string threadId);
 
+    [LoggerMessage(211, LogLevel.Error, "Thread '{ThreadId}': the run with fence {Fence} could not be told that newer messages want something of it; it goes on without.")]
+    public static partial void WishNotTold(ILogger logger, string threadId, long fence, Exception exception);
+
     // 3xx: run
 
     [LoggerMessage(300, LogLevel.Information, "Thread '{ThreadId}': batch {BatchId} (fence {Fence}, attempt {Attempt}, {Messages} message(s), taken over: {IsTakeover}) is run.")]

@@ -97,7 +97,10 @@ internal sealed class LeaseRenewer : IDisposable
             held = _held.FirstOrDefault(lease => lease.Lease.Fence == fence && lease.Lease.ThreadId == threadId);
         }
 
-        held?.Wants(wish);
+        if (held is not null)
+        {
+            Tell(held, wish);
+        }
     }
 
     /// <summary>Renews everything once.</summary>
@@ -119,7 +122,7 @@ internal sealed class LeaseRenewer : IDisposable
             {
                 case RenewAnswer.Renewed:
                     held[i].Renewed(sentAt, sentOn, outcome!.Length);
-                    held[i].Wants(answers![i].Wish);
+                    Tell(held[i], answers![i].Wish);
                     break;
                 case RenewAnswer.Lost:
                     EndLost(held[i]);
@@ -167,6 +170,19 @@ internal sealed class LeaseRenewer : IDisposable
             }
 
             return null;
+        }
+    }
+
+    // A run's own fault must end neither the thread that renews all leases nor the one that hears of wishes.
+    private void Tell(HeldLease held, RunWish wish)
+    {
+        try
+        {
+            held.Wants(wish);
+        }
+        catch (Exception e)
+        {
+            Log.WishNotTold(_log, held.Lease.ThreadId, held.Lease.Fence, e);
         }
     }
 

@@ -15,9 +15,11 @@ internal sealed class JournalWriter : IDisposable
     private readonly ResiliencePipeline _untilAnswered;
     private readonly Action _onLost;
     private readonly bool _mayInterrupt;
-    private readonly CancellationTokenSource _givenBack = new();
     private readonly CancellationTokenRegistration _onStop;
+#pragma warning disable CA2213 // They have no timers, and a renewal that is just telling of a newer message, or a run that was left and still saves, may end them later: not disposed.
+    private readonly CancellationTokenSource _givenBack = new();
     private readonly CancellationTokenSource _interrupted = new();
+#pragma warning restore CA2213
     private volatile bool _isAdoptable;
     private volatile bool _isInterruptible;
 
@@ -64,8 +66,6 @@ internal sealed class JournalWriter : IDisposable
     {
         _held.OnWish(static () => { });
         _onStop.Dispose();
-        _interrupted.Dispose();
-        _givenBack.Dispose();
     }
 
     // Writing the same again changes nothing, so it is repeated for as long as the lease can be proved.

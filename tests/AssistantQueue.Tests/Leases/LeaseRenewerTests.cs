@@ -135,6 +135,22 @@ public sealed class LeaseRenewerTests : IDisposable
         Assert.Single(_log.Collector.GetSnapshot(), r => r.Level == LogLevel.Error);
     }
 
+    [Fact]
+    public void Round_RunThatCanNotBeTold_IsSaidAndTheOthersAreRenewed()
+    {
+        var broken = Hold("c1");
+        var held = Hold("c2");
+        broken.OnWish(() => throw new ObjectDisposedException("the run's"));
+        _store.Wish = RunWish.Interrupt;
+        _time.Advance(TimeSpan.FromSeconds(10));
+
+        Assert.Equal(TimeSpan.FromSeconds(10), _renewer.Round());
+
+        Assert.Equal((TimeSpan.FromSeconds(28), TimeSpan.FromSeconds(28)), (broken.Remaining, held.Remaining));
+        Assert.Equal(RunWish.Interrupt, held.Wish);
+        Assert.Equal(211, Assert.Single(_log.Collector.GetSnapshot()).Id.Id);
+    }
+
     private HeldLease Hold(string thread) => _renewer.Hold(new Lease(thread, 0, "w1", 7, "b1", _time.GetTimestamp()));
 
     /// <summary>Only renews.</summary>
@@ -152,11 +168,14 @@ public sealed class LeaseRenewerTests : IDisposable
         public Func<IReadOnlyList<Lease>, IReadOnlyList<RenewAnswer>> Answer { get; set; } =
             leases => [.. leases.Select(_ => RenewAnswer.Renewed)];
 
+        /// <summary>What newer messages want of each run.</summary>
+        public RunWish Wish { get; set; }
+
         public override RenewOutcome Renew(int partition, string workerId, IReadOnlyList<Lease> leases)
         {
             Asked.Add([.. leases.Select(l => l.ThreadId)]);
             var answers = Answer(leases);
-            return new RenewOutcome(!answers.Contains(RenewAnswer.Unknown), [.. answers.Select(answer => (Renewal)answer)], TimeSpan.FromSeconds(30), Next);
+            return new RenewOutcome(!answers.Contains(RenewAnswer.Unknown), [.. answers.Select(answer => new Renewal(answer, Wish))], TimeSpan.FromSeconds(30), Next);
         }
     }
 }

@@ -51,7 +51,7 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
         After(nameof(LeaveAsync));
     }
 
-    public Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
+    public virtual Task<bool> WriteJournalAsync(Lease lease, JournalWrite write, CancellationToken cancellationToken) =>
         CallAsync(nameof(WriteJournalAsync), () => inner.WriteJournalAsync(lease, write, cancellationToken));
 
     public Task<IReadOnlyList<StoredEntry>?> JoinAsync(Lease lease, int has, CancellationToken cancellationToken) =>
