@@ -118,7 +118,7 @@ public sealed record ToolCalled : ThreadUpdate
     public string? Arguments { get; init; }
 }
 
-/// <summary>A tool call ended.</summary>
+/// <summary>A tool call ended. One that was rejected, or that nobody approved in time, ends as an error without having been called.</summary>
 public sealed record ToolAnswered : ThreadUpdate
 {
     /// <summary>Gets the batch.</summary>

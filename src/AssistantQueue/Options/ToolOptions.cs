@@ -9,7 +9,7 @@ public sealed class ToolOptions
     public int MaxRounds { get; set; } = 16;
 
     /// <summary>Gets or sets how many calls of one round run at a time.</summary>
-    /// <remarks>1 to 100. Counts for one run; a process has up to <see cref="AssistantQueueOptions.Concurrency"/> runs.</remarks>
+    /// <remarks>1 to 100. A call that was given up after <see cref="CallTimeout"/> doesn't count any more, also when its tool ignores its cancellation and goes on: a hanging tool must not hold up the others. Counts for one run; a process has up to <see cref="AssistantQueueOptions.Concurrency"/> runs.</remarks>
     /// <value>The default is 4.</value>
     public int MaxParallelCalls { get; set; } = 4;
 

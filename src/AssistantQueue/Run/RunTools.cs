@@ -19,6 +19,8 @@ internal sealed class RunTools(
     /// <summary>What is kept of an output in the journal. A longer one is not stored: after a crash its call is made again.</summary>
     private const int MaxKeptOutput = 64 * 1024;
 
+    private const string UnknownTool = "(unknown)";
+
     // outputs too long for the journal; gone with this owner
     private readonly Dictionary<string, ToolCallOutput> _outputs = new(StringComparer.Ordinal);
 
@@ -40,7 +42,13 @@ internal sealed class RunTools(
         }
         else
         {
-            await MakeAsync(run, Ready(open, settings), settings, cancellationToken);
+            var ready = Ready(open, settings);
+            foreach (var rejected in open.Where(c => c.State == ToolCallState.Answered))
+            {
+                await tell(new RunToolAnswered(rejected.CallId, rejected.Name, IsError: true));
+            }
+
+            await MakeAsync(run, ready, settings, cancellationToken);
         }
 
         var waiting = round.Calls.Where(c => c.State == ToolCallState.AwaitingApproval).ToList();
@@ -122,17 +130,20 @@ internal sealed class RunTools(
         using var slots = new SemaphoreSlim(settings.MaxParallelCalls);
         using var journal = new SemaphoreSlim(1);
         using var together = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var calls = ready.Select(call => MakeAsync(call, repeated.Contains(call))).ToList();
-        try
+        await Task.WhenAll(ready.Select(call => MakeOrStopAllAsync(call, repeated.Contains(call))).ToList());
+
+        async Task MakeOrStopAllAsync(JournalToolCall call, bool isRepeated)
         {
-            await Task.WhenAll(calls);
-        }
-        catch (LeaseLostException)
-        {
-            // Nobody may write any more; the others stop too.
-            await together.CancelAsync();
-            await Task.WhenAll(calls).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            throw;
+            try
+            {
+                await MakeAsync(call, isRepeated);
+            }
+            catch (LeaseLostException)
+            {
+                // Nobody may write any more; the others stop too.
+                await together.CancelAsync();
+                throw;
+            }
         }
 
         async Task MakeAsync(JournalToolCall call, bool isRepeated)
@@ -144,8 +155,10 @@ internal sealed class RunTools(
                 run.ThrowIfNotOwned();
                 await tell(new RunToolCalled(call.CallId, call.Name, call.Arguments));
                 var began = time.GetTimestamp();
-                output = await caller.CallAsync(run, call, tools.Find(call.Name), isRepeated, settings, together.Token);
-                metrics.ToolCalled(call.Name, output.IsError, time.GetElapsedTime(began));
+                var tool = tools.Find(call.Name);
+                output = await caller.CallAsync(run, call, tool, isRepeated, settings, together.Token);
+                // A name that the model made up would be one more series of the metric each time.
+                metrics.ToolCalled(tool?.Name ?? UnknownTool, output.IsError, time.GetElapsedTime(began));
             }
             finally
             {

@@ -100,7 +100,10 @@ function called(conversation, { batchId, callId, name, arguments: given }) {
 
 function answered(conversation, { batchId, callId, name, isError }) {
   const batch = runningOf(conversation, batchId);
-  if (batch) callOf(batch, callId, { name }).state = isError ? 'failed' : 'done';
+  if (!batch) return;
+  const call = callOf(batch, callId, { name });
+  // Answered without having been called: somebody rejected it, or nobody approved it in time.
+  call.state = !isError ? 'done' : ['waits', 'rejected'].includes(call.state) ? 'rejected' : 'failed';
 }
 
 // Without a batch: what happened before is no longer kept, back to where this page was.
@@ -150,7 +153,8 @@ function ended(conversation, outcome, now, what) {
   Object.assign(batch, { first: outcome.firstSequence, last: outcome.lastSequence, messageIds: outcome.messageIds, endedAt: now, retryAt: null, ...what });
   batch.state = what.reply ? 'replied' : 'failed';
   delete batch.text; // the reply has it all
-  batch.calls?.forEach(call => call.state = ['running', 'waits'].includes(call.state) ? 'done' : call.state);
+  const last = { running: 'done', waits: 'rejected' };
+  batch.calls?.forEach(call => call.state = last[call.state] ?? call.state);
   outcome.messageIds.forEach(id => {
     if (!conversation.messages.some(m => m.id === id)) conversation.messages.push({ id, at: now, state: 'stored', elsewhere: true });
   });
