@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using AssistantQueue.Admin;
 using AssistantQueue.Store;
 using Microsoft.Extensions.AI;
@@ -122,7 +123,27 @@ public class ApprovalTests
     }
 
     [Fact]
-    public async Task Worker_DiesAfterTheDecision_TheNextOneMakesTheCall()
+    public async Task Worker_DiesInTheApprovedCall_TheNextOneMakesItAgainWithoutAsking()
+    {
+        await using var rig = await RigAsync();
+        rig.Gate = new TaskCompletionSource();
+        await rig.AddAsync("t", "refund");
+        await AskedAsync(rig, "t");
+        await rig.Admin().ApproveAsync("t", "c1");
+        Assert.False(await rig.NextCallAsync());
+        rig.FirstStore.Before = _ => TroubledStore.Unavailable();
+        await rig.EndLeasesAsync();
+        await rig.StartWorkerAsync();
+
+        Assert.True(await rig.NextCallAsync());
+        rig.Gate.SetResult();
+
+        Assert.Equal("refunded 5|looked", (await rig.Handler.NextReplyAsync()).Text);
+        rig.FirstStore.Before = _ => { };
+    }
+
+    [Fact]
+    public async Task Worker_StopsBeforeTheDecision_TheNextOneMakesTheCall()
     {
         await using var rig = await RigAsync();
         await rig.AddAsync("t", "refund");
@@ -151,7 +172,7 @@ public class ApprovalTests
     private static async Task<ApprovalRig> RigAsync()
     {
         var rig = await NewRigAsync();
-        await rig.StartWorkerAsync();
+        await rig.StartWorkerAsync(store: rig.FirstStore);
         return rig;
     }
 
@@ -159,8 +180,9 @@ public class ApprovalTests
     {
         var rig = new ApprovalRig(await TestRedis.ConnectionStringAsync(), partitions);
         rig.Tools.Add(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(
-            async (int euro) =>
+            async (int euro, AIFunctionArguments arguments) =>
             {
+                rig.Called(arguments.GetToolCall()!.IsRepeated);
                 await (rig.Gate?.Task ?? Task.CompletedTask);
                 return $"refunded {euro}";
             },
@@ -172,10 +194,24 @@ public class ApprovalTests
         return rig;
     }
 
-    private sealed class ApprovalRig(string redis, int partitions) : WorkerRig(redis, partitions)
+    private sealed class ApprovalRig : WorkerRig
     {
+        private readonly Channel<bool> _calls = Channel.CreateUnbounded<bool>();
+
+        public ApprovalRig(string redis, int partitions)
+            : base(redis, partitions) => FirstStore = Connect();
+
+        /// <summary>The first worker's store.</summary>
+        public TroubledStore FirstStore { get; }
+
         /// <summary>What the refund waits for.</summary>
         public TaskCompletionSource? Gate { get; set; }
+
+        public void Called(bool isRepeated) => _calls.Writer.TryWrite(isRepeated);
+
+        /// <summary>Waits for the next call of the refund.</summary>
+        /// <returns>Whether it may have been made before.</returns>
+        public async Task<bool> NextCallAsync() => await _calls.Reader.ReadAsync().AsTask().WaitAsync(TestTimes.Patience);
 
         public AssistantQueueAdmin Admin() => new(Store.Failed, new ToolApprovals(Store));
     }
