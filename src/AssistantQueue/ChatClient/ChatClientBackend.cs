@@ -42,9 +42,11 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
             run.ThrowIfNotOwned();
 
             ChatResponse answer;
-            var (to, request) = (Client(), Request(run, settings));
+            var (to, request) = (Client(rounds), Request(run, settings));
             await using (var stream = new ChatStream(
-                () => to.GetStreamingResponseAsync([.. history.Messages, .. turn], request, cancellationToken), e => Failure(e, rounds, settings), cancellationToken))
+                () => to.GetStreamingResponseAsync([.. history.Messages, .. turn], request, cancellationToken),
+                e => Failure(e, run.Journal, rounds, settings),
+                cancellationToken))
             {
                 string? runId = null;
                 var names = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -146,14 +148,21 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
     private static bool HasUsage(UsageDetails usage) => (usage.InputTokenCount ?? usage.OutputTokenCount ?? usage.TotalTokenCount) is not null;
 
     /// <summary>What a client's exception means. The next attempt goes on after the rounds that the model answered: their tools have done their work.</summary>
-    private static AssistantBackendException Failure(Exception e, ChatRounds rounds, ChatClientOptions settings)
+    private static AssistantBackendException Failure(Exception e, RunJournal journal, ChatRounds rounds, ChatClientOptions settings)
     {
         rounds.DropUnanswered();
-        return ChatErrors.Of(e, settings.ClassifyError, rounds.HasAnswers);
+        var failure = ChatErrors.Of(e, settings.ClassifyError, rounds.HasAnswers);
+        if (failure.Kind == BackendErrorKind.BackendUnavailable)
+        {
+            // The model's name may be what is wrong: the one that is set by then is asked, also when rounds are kept.
+            journal.Model = null;
+        }
+
+        return failure;
     }
 
     // Whatever keeps the client from being made (settings, a factory of the app's) is no fault of the batch.
-    private IChatClient Client()
+    private IChatClient Client(ChatRounds rounds)
     {
         try
         {
@@ -161,7 +170,11 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
         }
         catch (Exception e)
         {
-            throw new AssistantBackendException(BackendErrorKind.BackendUnavailable, $"The chat client can't be made: {e.Message}", e);
+            rounds.DropUnanswered();
+            throw new AssistantBackendException(BackendErrorKind.BackendUnavailable, $"The chat client can't be made: {e.Message}", e)
+            {
+                IsOutcomeUnknown = rounds.HasAnswers,
+            };
         }
     }
 }

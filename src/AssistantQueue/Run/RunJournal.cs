@@ -18,7 +18,7 @@ public sealed class RunJournal
     /// <summary>Gets or sets the instructions, sealed when the batch was first run; messages that join the run add theirs.</summary>
     public string? Instructions { get; set; }
 
-    /// <summary>Gets or sets the model or assistant, sealed when the batch was first run.</summary>
+    /// <summary>Gets or sets the model or assistant, sealed when the batch is run. An attempt that left nothing at the API is followed by one that takes it from the settings again.</summary>
     public string? Model { get; set; }
 
     /// <summary>Gets or sets the sequence number up to which the API has the batch's messages; they are never posted again.</summary>
@@ -50,9 +50,15 @@ public sealed class RunJournal
     [JsonIgnore]
     public JournalRound? LastRound => Rounds is [.., var last] ? last : null;
 
-    /// <summary>Forgets the attempt that ended with a known outcome; what the API has stays known.</summary>
+    /// <summary>Forgets the attempt that ended with a known outcome; what the API has stays known, and with it the model that it was sent to.</summary>
     public void BeginNextAttempt()
     {
+        if (PostedThrough == 0)
+        {
+            // A mistyped model must not outlive the setting that it came from.
+            Model = null;
+        }
+
         Rounds.Clear();
         IsAdoptable = false;
         StartedAt = default;

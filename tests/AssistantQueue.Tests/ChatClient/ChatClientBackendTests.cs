@@ -1,6 +1,8 @@
 using System.Net;
+using AssistantQueue.ChatClient;
 using AssistantQueue.Tests.Worker;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace AssistantQueue.Tests.ChatClient;
 
@@ -46,7 +48,7 @@ public class ChatClientBackendTests
         await using var rig = await ChatRig.CreateAsync();
         var goOn = new TaskCompletionSource();
         rig.Client.Answer = (_, _) => Task.FromResult<IReadOnlyList<AIContent>>([new TextContent("It is late.")]);
-        rig.Pipeline = new Halting(rig.Client, goOn.Task);
+        rig.Pipeline = new HaltingChatClient(rig.Client, goOn.Task);
         await rig.StartWorkerAsync();
         using var limit = new CancellationTokenSource(TestTimes.Patience);
         var texts = new List<string>();
@@ -103,6 +105,50 @@ public class ChatClientBackendTests
         var error = await FailAsync(new InvalidOperationException("quota"), o => o.ClassifyError = e => e.Message == "quota" ? BackendErrorKind.BackendUnavailable : null);
 
         Assert.Equal(BackendErrorKind.BackendUnavailable, error.Kind);
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.NotFound)]
+    [InlineData(HttpStatusCode.TooManyRequests)]
+    public async Task Model_ThatWasMistyped_IsReadAgainFromTheSettings(HttpStatusCode status)
+    {
+        await using var rig = await ChatRig.CreateAsync();
+        rig.Options.Model = "gtp";
+        rig.Client.Model = null;
+        rig.Client.Answer = (request, _) =>
+        {
+            rig.Options.Model = "gpt";
+            return request.ModelId == "gpt" ? Task.FromResult(TestChatClient.Say("fine")) : throw new HttpRequestException("no such model", null, status);
+        };
+        await rig.StartWorkerAsync();
+
+        var reply = await rig.AskAsync("hi");
+
+        Assert.Equal(("fine", "gpt"), (reply.Text, reply.Model));
+        Assert.Equal(["gtp", "gpt"], rig.Client.Requests.Select(r => r.ModelId));
+    }
+
+    [Fact]
+    public async Task Model_ThatIsGoneAfterARound_IsReadAgainFromTheSettings()
+    {
+        await using var rig = await ChatRig.CreateAsync();
+        var calls = 0;
+        rig.Options.Model = "old";
+        rig.Rig.Tools.Add(AIFunctionFactory.Create(() => ++calls, "count"));
+        rig.Client.Answer = (request, _) =>
+        {
+            if (!request.HasResults)
+            {
+                return Task.FromResult(TestChatClient.Ask(("a", "count", "{}")));
+            }
+
+            rig.Options.Model = "new";
+            return request.ModelId == "new" ? Task.FromResult(TestChatClient.Say("One.")) : throw new HttpRequestException("gone", null, HttpStatusCode.NotFound);
+        };
+        await rig.StartWorkerAsync();
+
+        Assert.Equal(("One.", 1), ((await rig.AskAsync("count")).Text, calls));
+        Assert.Equal(["old", "old", "new"], rig.Client.Requests.Select(r => r.ModelId));
     }
 
     [Fact]
@@ -188,11 +234,18 @@ public class ChatClientBackendTests
         return (error.Code, error.Message);
     }
 
-    private static async Task<RunCompleted> RunAsync(IChatClient client, Action<ChatClientOptions>? configure = null)
+    private static Task<RunCompleted> RunAsync(IChatClient client, Action<ChatClientOptions>? configure = null)
     {
         var options = new ChatClientOptions();
         configure?.Invoke(options);
-        var backend = new AssistantQueue.ChatClient.ChatClientBackend(() => client, () => options, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        return RunAsync(BackendOf(() => client, options));
+    }
+
+    private static ChatClientBackend BackendOf(Func<IChatClient> client, ChatClientOptions? options = null) =>
+        new(client, () => options ?? new ChatClientOptions(), TimeProvider.System, NullLogger.Instance);
+
+    private static async Task<RunCompleted> RunAsync(ChatClientBackend backend)
+    {
         var run = new BatchRun((_, _) => Task.CompletedTask)
         {
             ThreadId = "c1",
@@ -214,19 +267,5 @@ public class ChatClientBackendTests
     {
         public override IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
             updates.ToAsyncEnumerable();
-    }
-
-    /// <summary>Holds the stream back after its first word.</summary>
-    private sealed class Halting(IChatClient inner, Task goOn) : DelegatingChatClient(inner)
-    {
-        public override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
-            IEnumerable<ChatMessage> messages, ChatOptions? options = null, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken = default)
-        {
-            await foreach (var update in base.GetStreamingResponseAsync(messages, options, cancellationToken))
-            {
-                yield return update;
-                await goOn.WaitAsync(cancellationToken);
-            }
-        }
     }
 }

@@ -20,6 +20,9 @@ internal sealed class ChatRig : IAsyncDisposable
     /// <summary>What the backend talks to; the client unless a test puts a pipeline before it.</summary>
     public IChatClient? Pipeline { get; set; }
 
+    /// <summary>How the backend gets its client, for each request.</summary>
+    public Func<IChatClient>? Make { get; set; }
+
     public static async Task<ChatRig> CreateAsync()
     {
         var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
@@ -29,7 +32,7 @@ internal sealed class ChatRig : IAsyncDisposable
 
     /// <summary>A worker with a backend of its own, as a process has.</summary>
     public Task<AssistantQueueWorker> StartWorkerAsync(IQueueStore? store = null) =>
-        Rig.StartWorkerAsync(store: store, backend: new ChatClientBackend(() => Pipeline ?? Client, () => Options, TimeProvider.System, Rig.Log));
+        Rig.StartWorkerAsync(store: store, backend: new ChatClientBackend(() => Make?.Invoke() ?? Pipeline ?? Client, () => Options, TimeProvider.System, Rig.Log));
 
     public async Task<AssistantReply> AskAsync(string text, string thread = "c1")
     {

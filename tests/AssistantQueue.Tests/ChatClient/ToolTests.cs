@@ -55,6 +55,18 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task Tool_ReturnsElevenMillionCharacters_TheModelIsToldAndGetsNoneOfThem()
+    {
+        await using var rig = await ChatRig.CreateAsync();
+        rig.Rig.Tools.Add(AIFunctionFactory.Create(() => new string('x', 11_000_000), "book"));
+        rig.Client.Answer = (request, _) => Task.FromResult(request.HasResults ? TestChatClient.Say("Too long.") : TestChatClient.Ask(("a", "book", "{}")));
+        await rig.StartWorkerAsync();
+
+        Assert.Equal("Too long.", (await rig.AskAsync("read it to me")).Text);
+        Assert.Equal("tool: a = Error: the tool's result has 11,000,000 characters, more than the 10,485,760 that can be taken.", rig.Client.Requests.Last().Lines[^1]);
+    }
+
+    [Fact]
     public async Task CallIds_MissingOrUsedBefore_AreReplaced()
     {
         await using var rig = await ChatRig.CreateAsync();
@@ -187,6 +199,22 @@ public class ToolTests
 
         Assert.Equal(("One.", 2, 1), (reply.Text, reply.Attempt, calls));
         Assert.Equal(rig.Client.Requests.ElementAt(1).Lines, rig.Client.Requests.ElementAt(2).Lines);
+    }
+
+    [Fact]
+    public async Task Client_ThatCanNotBeMadeAfterARound_IsWaitedForWithoutCallingTheToolsAgain()
+    {
+        await using var rig = await ChatRig.CreateAsync();
+        var (calls, made) = (0, 0);
+        rig.Rig.Tools.Add(AIFunctionFactory.Create(() => ++calls, "count"));
+        rig.Make = () => ++made == 2 ? throw new InvalidOperationException("no key") : rig.Client;
+        rig.Client.Answer = (request, _) => Task.FromResult(request.HasResults ? TestChatClient.Say("One.") : TestChatClient.Ask(("a", "count", "{}")));
+        await rig.StartWorkerAsync();
+
+        var reply = await rig.AskAsync("count");
+
+        Assert.Equal(("One.", 1, 1, 3), (reply.Text, reply.Attempt, calls, made));
+        Assert.Equal(["user: count", "assistant: call a count {}", "tool: a = 1"], rig.Client.Requests.ElementAt(1).Lines);
     }
 
     [Fact]
