@@ -13,6 +13,8 @@ internal sealed class AgentBackend(Func<AIAgent> agent, Func<AgentOptions> optio
     /// <summary>The field of the conversation that holds the session.</summary>
     internal const string Session = "agent.session";
 
+    private readonly FinishReasons _finishReasons = new();
+
     public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var settings = options();
@@ -34,6 +36,7 @@ internal sealed class AgentBackend(Func<AIAgent> agent, Func<AgentOptions> optio
         await using (var stream = new ChatStream(
             () => mine.RunStreamingAsync(Inputs(run), session, runOptions, cancellationToken).AsChatResponseUpdatesAsync(),
             e => ChatErrors.Of(e, settings.ClassifyError, keepsRounds: false),
+            _finishReasons,
             cancellationToken))
         {
             var names = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -61,6 +64,8 @@ internal sealed class AgentBackend(Func<AIAgent> agent, Func<AgentOptions> optio
         await Classified(() => KeepSessionAsync(mine, session, run, settings, cancellationToken), settings, cancellationToken);
         yield return ChatParts.ReplyOf(answer.Messages, answer.FinishReason) with { RunId = answer.ResponseId, Model = answer.ModelId, Usage = answer.Usage };
     }
+
+    public string? FindContentFault(IReadOnlyList<AIContent> contents) => ChatParts.InputFault(contents);
 
     // The agent has instructions of its own; those of the batch come as its first message.
     private static List<ChatMessage> Inputs(BatchRun run)

@@ -11,6 +11,8 @@ namespace AssistantQueue.ChatClient;
 /// </remarks>
 internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClientOptions> options, TimeProvider time, ILogger logger) : IAssistantBackend
 {
+    private readonly FinishReasons _finishReasons = new();
+
     public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var settings = options();
@@ -46,6 +48,7 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
             await using (var stream = new ChatStream(
                 () => to.GetStreamingResponseAsync([.. history.Messages, .. turn], request, cancellationToken),
                 e => Failure(e, run.Journal, rounds, settings),
+                _finishReasons,
                 cancellationToken))
             {
                 string? runId = null;
@@ -88,6 +91,8 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
             turn.Add(await CallAsync(run, round, cancellationToken));
         }
     }
+
+    public string? FindContentFault(IReadOnlyList<AIContent> contents) => ChatParts.InputFault(contents);
 
     private static async Task<ChatMessage> CallAsync(BatchRun run, JournalRound round, CancellationToken cancellationToken)
     {

@@ -7,6 +7,12 @@ namespace AssistantQueue.ChatClient;
 /// <summary>What of a model's messages is the reply, what of them can be stored, which calls nobody has answered. Also compiled into AssistantQueue.Agents.</summary>
 internal static class ChatParts
 {
+    /// <summary>What keeps parts from being a user's message, as a sentence without a full stop; null when nothing does. What a model takes of the rest only it knows.</summary>
+    public static string? InputFault(IEnumerable<AIContent> contents) =>
+        contents.FirstOrDefault(c => c is not (TextContent or DataContent or UriContent or HostedFileContent)) is { } other
+            ? $"Contents must not have {other.GetType().Name}: a user's message has text, data, URLs and ids of uploaded files"
+            : null;
+
     /// <summary>The calls that wait for somebody to make them: not those that the app's own pipeline made already.</summary>
     public static IEnumerable<FunctionCallContent> OpenCalls(IEnumerable<ChatMessage> messages)
     {
@@ -27,9 +33,9 @@ internal static class ChatParts
         {
             return JsonSerializer.Serialize(arguments, ChatJson.Arguments);
         }
-        catch (Exception)
+        catch (Exception e) when (HasNoJson(e))
         {
-            // A client that parses them into types of its own, whose properties may throw anything; the tool answers that it got no JSON object.
+            // A client that parses them into types of its own; the tool answers that it got no JSON object.
             return "null";
         }
     }
@@ -100,9 +106,9 @@ internal static class ChatParts
         {
             return JsonSerializer.Deserialize(JsonSerializer.SerializeToUtf8Bytes(content, ChatJson.Content), ChatJson.Content);
         }
-        catch (Exception)
+        catch (Exception e) when (HasNoJson(e))
         {
-            // Properties, arguments or a result of types that only the client knows, and that may throw anything: what is left of them is what can be read again.
+            // Properties, arguments or a result of types that only the client knows: what is left of them is what can be read again.
             return content switch
             {
                 TextContent text => new TextContent(text.Text),
@@ -114,6 +120,9 @@ internal static class ChatParts
             };
         }
     }
+
+    // What the serializer throws, and what properties throw that can't be read in their object's state.
+    private static bool HasNoJson(Exception e) => e is JsonException or NotSupportedException or InvalidOperationException or ArgumentException;
 
     private static AdditionalPropertiesDictionary? Plain(AdditionalPropertiesDictionary? properties)
     {

@@ -8,15 +8,19 @@ internal sealed class ChatStream : IAsyncDisposable
     private readonly Func<Exception, AssistantBackendException> _failure;
     private readonly CancellationToken _cancellationToken;
     private readonly List<ChatResponseUpdate> _updates = [];
+    private readonly FinishReasons _finishReasons;
     private readonly IAsyncEnumerator<ChatResponseUpdate> _stream;
+    private bool _saysWhyItStopped;
 
     /// <param name="send">Sends the request.</param>
     /// <param name="failure">Says what an exception of the client means.</param>
+    /// <param name="finishReasons">Which of the backend's models say why they stopped.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="AssistantBackendException">The client refused at once.</exception>
-    public ChatStream(Func<IAsyncEnumerable<ChatResponseUpdate>> send, Func<Exception, AssistantBackendException> failure, CancellationToken cancellationToken)
+    public ChatStream(
+        Func<IAsyncEnumerable<ChatResponseUpdate>> send, Func<Exception, AssistantBackendException> failure, FinishReasons finishReasons, CancellationToken cancellationToken)
     {
-        (_failure, _cancellationToken) = (failure, cancellationToken);
+        (_failure, _finishReasons, _cancellationToken) = (failure, finishReasons, cancellationToken);
         try
         {
             _stream = send().GetAsyncEnumerator(cancellationToken);
@@ -36,6 +40,8 @@ internal sealed class ChatStream : IAsyncDisposable
             if (await _stream.MoveNextAsync())
             {
                 _updates.Add(_stream.Current);
+                // Of a pipeline that asks the model several times, each answer says it anew.
+                _saysWhyItStopped = _stream.Current.FinishReason is not null || (_saysWhyItStopped && !_stream.Current.Contents.Any(c => c is TextContent { Text.Length: > 0 } or FunctionCallContent));
                 return _stream.Current;
             }
 
@@ -68,8 +74,13 @@ internal sealed class ChatStream : IAsyncDisposable
             throw Lost(error.ErrorCode, $"The model answered with an error: {error.Message}");
         }
 
-        return contents.Count == 0 && response.FinishReason is null
-            ? throw Lost(null, "The model's stream ended without an answer.")
+        if (contents.Count == 0 && response.FinishReason is null)
+        {
+            throw Lost(null, "The model's stream ended without an answer.");
+        }
+
+        return _finishReasons.IsMissing(response.ModelId, _saysWhyItStopped)
+            ? throw Lost(null, "The model's stream ended early: it doesn't say why it stopped, as this model's answers do.")
             : response;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using AssistantQueue.Store;
 using AssistantQueue.Tests.ChatClient;
 using AssistantQueue.Tests.Worker;
@@ -81,6 +82,65 @@ public sealed class UseAgentTests : IAsyncDisposable
 
         Assert.Equal("Sunny in Rome.", reply.Text);
         Assert.Equal(["""called a weather {"city":"Rome"}""", "called b broken {}", "answered a weather False", "answered b broken True"], told);
+    }
+
+    [Fact]
+    public async Task Stream_WordByWord_ReachesWatchersAsItIsWritten()
+    {
+        var goOn = new TaskCompletionSource();
+        _client.Answer = (_, _) => Task.FromResult(TestChatClient.Say("It is late."));
+        await StartAsync(queue => queue.UseAgent(new TestAgent(new HaltingChatClient(_client, goOn.Task))));
+        using var limit = new CancellationTokenSource(TestTimes.Patience);
+        var texts = new List<string>();
+        var watching = Task.Run(async () =>
+        {
+            await foreach (var update in Queue().WatchThreadAsync("c1", cancellationToken: limit.Token))
+            {
+                if (update is TextDelta delta)
+                {
+                    texts.Add(delta.Text);
+                    // The model goes on only when its first words were seen.
+                    goOn.TrySetResult();
+                }
+                else if (update is BatchReplied)
+                {
+                    return;
+                }
+            }
+        });
+
+        await AskAsync("hi");
+        await watching;
+
+        Assert.Equal("It is late.", string.Concat(texts));
+        Assert.True(texts.Count > 1);
+    }
+
+    [Fact]
+    public async Task Stream_ThatEndsEarly_IsTriedAgain()
+    {
+        var isCut = false;
+        await StartAsync(queue => queue.UseAgent(new TestAgent(new Cutting(_client, () => isCut))));
+        await AskAsync("one");
+        _client.Answer = (request, _) =>
+        {
+            isCut = !isCut;
+            return Task.FromResult(TestChatClient.Say(request.LastUserTexts));
+        };
+
+        var reply = await AskAsync("two words");
+
+        Assert.Equal(("two words", 2), (reply.Text, reply.Attempt));
+    }
+
+    [Fact]
+    public async Task Contents_ThatNoUserSays_AreRefusedAtEnqueue()
+    {
+        await StartAsync(queue => queue.UseAgent(new TestAgent(_client)));
+
+        var e = await Assert.ThrowsAsync<ArgumentException>(() => Queue().EnqueueAsync(new AssistantMessage { ThreadId = "c1", Contents = [new FunctionResultContent("c1", "paid")] }));
+
+        Assert.Contains("FunctionResultContent", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -247,5 +307,22 @@ public sealed class UseAgentTests : IAsyncDisposable
         add?.Invoke(builder.Services);
         use(name.Length == 0 ? builder.Services.AddAssistantMessageQueue() : builder.Services.AddAssistantMessageQueue(name));
         return builder.Build();
+    }
+
+    /// <summary>Ends a stream after its first word when a test says so.</summary>
+    private sealed class Cutting(IChatClient inner, Func<bool> isCut) : DelegatingChatClient(inner)
+    {
+        public override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
+            IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        {
+            await foreach (var update in base.GetStreamingResponseAsync(messages, options, cancellationToken))
+            {
+                yield return update;
+                if (isCut())
+                {
+                    yield break;
+                }
+            }
+        }
     }
 }

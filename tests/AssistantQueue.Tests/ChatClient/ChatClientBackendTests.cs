@@ -169,6 +169,89 @@ public class ChatClientBackendTests
     }
 
     [Fact]
+    public async Task Stream_ThatEndsEarlyOfAModelThatSaysWhyItStops_FailsTheAttempt()
+    {
+        var whole = new Fixed([Update("gpt", "It is "), Update("gpt", "late."), Update("gpt", "", ChatFinishReason.Stop)]);
+        var cut = new Fixed([Update("gpt", "It is ")]);
+        IChatClient client = cut;
+        var backend = BackendOf(() => client);
+
+        // Until the model was seen to say it, nobody knows that it does.
+        Assert.Equal("It is ", (await RunAsync(backend)).Text);
+        client = whole;
+        Assert.Equal("It is late.", (await RunAsync(backend)).Text);
+        client = cut;
+        var error = await Assert.ThrowsAsync<AssistantBackendException>(() => RunAsync(backend));
+        Assert.Equal(BackendErrorKind.Transient, error.Kind);
+        Assert.Contains("ended early", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Stream_CutAfterAToolOfThePipeline_FailsTheAttempt()
+    {
+        IChatClient client = new Fixed([Update("gpt", "Hi.", ChatFinishReason.Stop)]);
+        var backend = BackendOf(() => client);
+        await RunAsync(backend);
+        client = new Fixed([
+            new ChatResponseUpdate(ChatRole.Assistant, [new FunctionCallContent("a", "theirs")]) { ModelId = "gpt", FinishReason = ChatFinishReason.ToolCalls },
+            new ChatResponseUpdate(ChatRole.Tool, [new FunctionResultContent("a", "1")]),
+            Update("gpt", "It is "),
+        ]);
+
+        await Assert.ThrowsAsync<AssistantBackendException>(() => RunAsync(backend));
+    }
+
+    [Fact]
+    public async Task Stream_OfAnotherModelOrOfThePipelineItself_NeedNotSayWhyItStops()
+    {
+        IChatClient client = new Fixed([Update("gpt", "Hi.", ChatFinishReason.Stop)]);
+        var backend = BackendOf(() => client);
+        await RunAsync(backend);
+
+        client = new Fixed([Update("local", "Hello.")]);
+        Assert.Equal("Hello.", (await RunAsync(backend)).Text);
+        client = new Fixed([Update(null, "Not here.")]);
+        Assert.Equal("Not here.", (await RunAsync(backend)).Text);
+    }
+
+    [Fact]
+    public async Task Answer_WithACitation_KeepsItInTheStoredReply()
+    {
+        await using var rig = await ChatRig.CreateAsync();
+        rig.Pipeline = new Fixed([new ChatResponseUpdate(ChatRole.Assistant, [
+            new TextContent("It is late.") { Annotations = [new CitationAnnotation { Title = "Tracking", Url = new Uri("https://example.com/4711"), FileId = "file_1" }] },
+        ])]);
+        await rig.StartWorkerAsync();
+
+        var reply = await rig.AskAsync("is my order late?");
+
+        var citation = Assert.IsType<CitationAnnotation>(Assert.Single(Assert.IsType<TextContent>(Assert.Single(reply.Contents)).Annotations!));
+        Assert.Equal(("Tracking", "https://example.com/4711", "file_1"), (citation.Title, citation.Url?.ToString(), citation.FileId));
+    }
+
+    public static TheoryData<AIContent, string?> Parts => new()
+    {
+        { new TextContent("hi"), null },
+        { new DataContent(new byte[] { 1 }, "image/png"), null },
+        { new UriContent("https://example.com/a.png", "image/png"), null },
+        { new HostedFileContent("file_1"), null },
+        { new ErrorContent("no"), "ErrorContent" },
+        { new FunctionCallContent("c1", "refund"), "FunctionCallContent" },
+        { new FunctionResultContent("c1", "done"), "FunctionResultContent" },
+        { new TextReasoningContent("hm"), "TextReasoningContent" },
+        { new UsageContent(new UsageDetails()), "UsageContent" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Parts))]
+    public void FindContentFault_APart_RefusesWhatNoUserSays(AIContent part, string? named)
+    {
+        var fault = BackendOf(() => new TestChatClient()).FindContentFault([new TextContent("see"), part]);
+
+        Assert.Equal(named is null ? null : $"Contents must not have {named}: a user's message has text, data, URLs and ids of uploaded files", fault);
+    }
+
+    [Fact]
     public async Task Answer_WithThoughtsAndAFile_KeepsTheFileAndNotTheThoughts()
     {
         var reply = await RunAsync(new Fixed([new ChatResponseUpdate(ChatRole.Assistant, [new TextReasoningContent("hm"), new TextContent("Here."), new DataContent(new byte[] { 1 }, "image/png")])]));
@@ -261,6 +344,9 @@ public class ChatClientBackendTests
 
         return Assert.IsType<RunCompleted>(last);
     }
+
+    private static ChatResponseUpdate Update(string? model, string text, ChatFinishReason? finish = null) =>
+        new(ChatRole.Assistant, text) { ModelId = model, FinishReason = finish };
 
     /// <summary>Answers with the same updates each time.</summary>
     private sealed class Fixed(ChatResponseUpdate[] updates) : DelegatingChatClient(new TestChatClient())
