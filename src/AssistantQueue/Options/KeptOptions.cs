@@ -1,9 +1,10 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Options;
 
 namespace AssistantQueue;
 
 /// <summary>A backend's options as they are now; while values that were changed are bad, as they were before. Also compiled into the packages that have settings of their own. Thread-safe.</summary>
-internal sealed class KeptOptions<T>
+internal sealed class KeptOptions<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] T>
     where T : class
 {
     private readonly IOptionsMonitor<T> _options;
