@@ -48,6 +48,7 @@ public abstract class TwoWorkersTests(ITestOutputHelper output)
         var status = await rig.Queue.GetQueueStatusAsync();
         Assert.Equal((0, 0, 0, Threads * Messages, 0), (status.ActiveCount, status.WaitingCount, status.DelayedCount, status.CompletedCount, status.FailedCount));
         var delivered = await rig.WaitForDeliveredAsync(all => all.SelectMany(d => d.MessageIds).Distinct().Count() == Threads * Messages, patience.Token);
+        Assert.Equal(2, Directory.GetFiles(rig.Folder, "replies-*.jsonl").Count(file => new FileInfo(file).Length > 0));
         Assert.All(delivered.GroupBy(d => d.ThreadId), thread => Assert.Equal(Ids(thread.Key), thread.DistinctBy(d => d.BatchId).SelectMany(d => d.MessageIds)));
     }
 
