@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
@@ -33,19 +34,35 @@ internal static class RedisServices
 
     /// <summary>Whether the two queues' keys would lie on one Redis. Databases don't count: channels are shared by all of them.</summary>
     public static bool IsSameServer(IServiceProvider services, (string Name, AssistantQueueOptions Options) one, (string Name, AssistantQueueOptions Options) other) =>
-        ServersOf(services, one.Name, one.Options).Overlaps(ServersOf(services, other.Name, other.Options));
+        (KeyOf(services, one.Name), KeyOf(services, other.Name)) is ({ IsKeyed: false }, { IsKeyed: false })
+        || ServersOf(services, one.Name, one.Options).Overlaps(ServersOf(services, other.Name, other.Options));
 
     private static HashSet<string> ServersOf(IServiceProvider services, string name, AssistantQueueOptions options)
     {
         if (KeyOf(services, name) is { } key)
         {
-            return [.. Multiplexer(services, key).GetEndPoints(configuredOnly: true).Select(RedisConnection.Name)];
+            try
+            {
+                return [.. Multiplexer(services, key).GetEndPoints(configuredOnly: true).Select(ServerOf)];
+            }
+            catch (Exception)
+            {
+                // Whatever the app's own factory throws: the connection asks for it again, says why there is none, and the host starts meanwhile.
+                return [];
+            }
         }
 
         var own = RedisConnectionString.Parse(options.RedisConnectionString!);
         own.SetDefaultPorts();
-        return [.. own.EndPoints.Select(RedisConnection.Name)];
+        return [.. own.EndPoints.Select(ServerOf)];
     }
+
+    // The machine's own names are one server; 127.0.0.2 may be another.
+    private static string ServerOf(EndPoint endPoint) => endPoint switch
+    {
+        IPEndPoint ip when ip.Address.Equals(IPAddress.Loopback) || ip.Address.Equals(IPAddress.IPv6Loopback) => $"localhost:{ip.Port}",
+        _ => RedisConnection.Name(endPoint).ToLowerInvariant(),
+    };
 
     private static IConnectionMultiplexer Multiplexer(IServiceProvider services, Registered key) => key.IsKeyed
         ? services.GetRequiredKeyedService<IConnectionMultiplexer>(key.Name)

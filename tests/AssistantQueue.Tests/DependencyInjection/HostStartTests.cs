@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -47,6 +48,57 @@ public sealed class HostStartTests
         });
 
         Assert.Contains("AssistantQueue:QueuePrefix and AssistantQueue:Queues:support:QueuePrefix are both 'assistant'", Assert.Single(told), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("localhost:6379", "127.0.0.1")]
+    [InlineData("redis://[::1]", "LOCALHOST,abortConnect=false")]
+    [InlineData("redis.example:7000,other.example:7000", "rediss://Redis.Example:7000")]
+    public async Task Start_TwoQueuesOnePrefixAndOneRedisUnderTwoNames_NamesBoth(string one, string other)
+    {
+        var told = await FaultsOf(services =>
+        {
+            services.AddAssistantMessageQueue(o => o.RedisConnectionString = one).ProducerOnly();
+            services.AddAssistantMessageQueue("b", o => (o.RedisConnectionString, o.QueuePrefix) = (other, "assistant")).ProducerOnly();
+        });
+
+        Assert.Contains("are both 'assistant' on one Redis", Assert.Single(told), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_TwoQueuesOnePrefixAndTheAppsMultiplexer_NamesBothWithoutMakingIt()
+    {
+        var told = await FaultsOf(services =>
+        {
+            services.AddSingleton<IConnectionMultiplexer>(_ => throw new InvalidOperationException("not to be made while settings are checked"));
+            services.AddAssistantMessageQueue().ProducerOnly();
+            services.AddAssistantMessageQueue("b", o => o.QueuePrefix = "assistant").ProducerOnly();
+        });
+
+        Assert.Contains("are both 'assistant' on one Redis", Assert.Single(told), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_TwoQueuesOnePrefixAndAMultiplexerThatCannotConnect_StartsAndSaysSo()
+    {
+        var said = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var host = Host(services =>
+        {
+            services.AddLogging(logging => logging.AddFakeLogging(o => o.OutputSink = line =>
+            {
+                if (line.Contains("'b' can't reach Redis", StringComparison.Ordinal))
+                {
+                    said.TrySetResult();
+                }
+            }));
+            services.AddKeyedSingleton<IConnectionMultiplexer>("b", (_, _) => ConnectionMultiplexer.Connect("127.0.0.1:1,connectTimeout=100,connectRetry=0"));
+            services.AddAssistantMessageQueue(o => o.RedisConnectionString = "127.0.0.1:2").ProducerOnly();
+            services.AddAssistantMessageQueue("b", o => o.QueuePrefix = "assistant").ProducerOnly();
+        });
+
+        await host.StartAsync();
+        await said.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await host.StopAsync();
     }
 
     [Fact]
