@@ -72,6 +72,40 @@ public sealed class AssistantMessageQueueTests(SharedRedis shared) : IClassFixtu
     }
 
     [Fact]
+    public async Task Enqueue_EachBrokenRule_ThrowsAndStoresNothing()
+    {
+        await using var test = new TestQueue(shared.Redis.ConnectionString);
+        foreach (var row in MessageRulesTests.Broken)
+        {
+            var message = new AssistantMessage { ThreadId = "c1", Text = "hi" };
+            ((Action<AssistantMessage>)row[0])(message);
+
+            var e = await Assert.ThrowsAsync<ArgumentException>(() => test.Queue.EnqueueAsync(message));
+
+            Assert.Contains((string)row[1], e.Message, StringComparison.Ordinal);
+        }
+
+        await AssertNothingStoredAsync(test);
+    }
+
+    [Theory]
+    [InlineData("", "hi", null, "threadId", "ThreadId must not be empty")]
+    [InlineData("c\n1", "hi", null, "threadId", "ThreadId must not have control characters")]
+    [InlineData("c1", " ", null, "message", "Text must not be empty")]
+    [InlineData("c1", null, null, "message", "Text must not be empty")]
+    [InlineData("c1", "hi", 256_001, "instructions", "Instructions must have at most 256,000 characters")]
+    public async Task AddMessageToThread_BrokenRule_NamesTheArgumentAndStoresNothing(string threadId, string? text, int? instructions, string argument, string rule)
+    {
+        await using var test = new TestQueue(shared.Redis.ConnectionString);
+
+        var e = await Assert.ThrowsAsync<ArgumentException>(() => test.Queue.AddMessageToThreadAsync(threadId, text!, instructions is { } length ? new string('i', length) : null));
+
+        Assert.Equal(argument, e.ParamName);
+        Assert.Contains(rule, e.Message, StringComparison.Ordinal);
+        await AssertNothingStoredAsync(test);
+    }
+
+    [Fact]
     public async Task Enqueue_ForeignKey_SaysSoAndStoresNothing()
     {
         await using var test = new TestQueue(shared.Redis.ConnectionString, prefix: "foreign");
@@ -120,6 +154,13 @@ public sealed class AssistantMessageQueueTests(SharedRedis shared) : IClassFixtu
         var receipt = new MessageReceipt { QueueName = "q", ThreadId = "t", MessageId = "m", Sequence = 1_790_000_000_000_000, DueAt = DateTimeOffset.UnixEpoch };
 
         Assert.Equal(receipt, JsonSerializer.Deserialize<MessageReceipt>(JsonSerializer.Serialize(receipt)));
+    }
+
+    private static async Task AssertNothingStoredAsync(TestQueue test)
+    {
+        var status = await test.Queue.GetQueueStatusAsync();
+        Assert.Equal((0L, 0L, 0L), (status.WaitingCount, status.DelayedCount, status.ActiveCount));
+        Assert.Equal((0L, 0L, 0L), (status.WaitingThreads, status.DelayedThreads, status.ActiveThreads));
     }
 
     internal static int FreePort()
