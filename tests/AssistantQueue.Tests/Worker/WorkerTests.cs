@@ -149,6 +149,8 @@ public class WorkerTests
         Assert.NotNull(first.RetryAt);
         Assert.Equal(3, reply.Attempt);
         Assert.Equal([1, 2, 3], rig.Backend.Runs.Select(r => r.Attempt));
+        await rig.StopWorkersAsync();
+        AssertLogged(rig, 401, LogLevel.Warning, "The server had an error.", times: 2);
     }
 
     [Fact]
@@ -179,6 +181,8 @@ public class WorkerTests
 
         Assert.Equal("fine", (await rig.Handler.NextReplyAsync()).Text);
         Assert.Equal([1, 1], rig.Backend.Runs.Select(r => r.Attempt));
+        await rig.StopWorkersAsync();
+        AssertLogged(rig, 402, LogLevel.Error, "Invalid content.", times: 1);
     }
 
     [Fact]
@@ -193,6 +197,8 @@ public class WorkerTests
 
         Assert.Equal(1, (await rig.Handler.NextReplyAsync()).Attempt);
         Assert.Equal(3, rig.Backend.Runs.Count);
+        await rig.StopWorkersAsync();
+        AssertLogged(rig, 404, LogLevel.Information, "already has an active run", times: 2);
     }
 
     [Fact]
@@ -392,6 +398,15 @@ public class WorkerTests
         await rig.Handler.NextFailureAsync();
 
         Assert.Equal(0, cancels);
+    }
+
+    // What an operator reads: the event, in the API's own words.
+    private static void AssertLogged(WorkerRig rig, int id, LogLevel level, string error, int times)
+    {
+        var records = rig.Logged(LogLevel.Trace).Where(r => r.Id.Id == id).ToList();
+        Assert.Equal(times, records.Count);
+        Assert.All(records, r => Assert.Equal(level, r.Level));
+        Assert.All(records, r => Assert.EndsWith(error, r.Message, StringComparison.Ordinal));
     }
 
     private static async Task<WorkerRig> StartAsync(Action<AssistantQueueOptions>? configure = null)
