@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using AssistantQueue.IntegrationTests.Samples;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
@@ -14,12 +15,15 @@ public sealed class ChatPageTests(Chromium chromium) : IClassFixture<Chromium>
     [ChromiumFact]
     public async Task Messages_OfOneWindow_AreAnsweredTogetherAndTheTextIsSeenAsItIsWritten()
     {
-        await using var chat = await StartAsync(("MessageDelay", "00:00:06"));
+        await using var chat = await StartAsync(("MessageDelay", "00:00:06"), ("Emulators__OpenAI__QueueTime", "00:00:01"));
         var page = await chromium.OpenAsync(chat.Client.BaseAddress!);
+        // Looked for by the page itself, before each picture that it draws.
+        var dots = page.WaitForFunctionAsync("() => document.querySelector('.group.running .typing') && !document.querySelector('.writing')");
 
         await SayAsync(page, "hi");
         await SayAsync(page, "one question");
         await SayAsync(page, "is my order late?\n/long 60");
+        await dots;
         await Expect(page.Locator(".group.running .writing")).ToBeVisibleAsync(Visible);
         var early = await page.Locator(".group.running .writing").InnerTextAsync();
         await Chromium.KeepAsync(page, "writing");
@@ -41,6 +45,7 @@ public sealed class ChatPageTests(Chromium chromium) : IClassFixture<Chromium>
 
         await SayAsync(page, "tell me a story\n/long 120");
         await Expect(page.Locator(".group.running .writing")).ToBeVisibleAsync(Visible);
+        var before = (await page.Locator(".group.running .writing").InnerTextAsync()).Trim();
         await page.ReloadAsync();
         await Expect(page.Locator(".group.running .writing")).ToBeVisibleAsync(Visible);
         var middle = (await page.Locator(".group.running .writing").InnerTextAsync()).Trim();
@@ -48,7 +53,8 @@ public sealed class ChatPageTests(Chromium chromium) : IClassFixture<Chromium>
         await Expect(page.Locator(".group.replied")).ToHaveCountAsync(1, Count);
 
         var whole = (await page.Locator(".group.replied .answer > .prose").InnerTextAsync()).Trim();
-        // What was there after the reload is how the reply begins: nothing is missing before it, nothing is there twice.
+        // It goes on behind what was there: nothing is missing before it, nothing is there twice.
+        Assert.StartsWith(before, middle, StringComparison.Ordinal);
         Assert.StartsWith(middle, whole, StringComparison.Ordinal);
         Assert.NotEqual(middle, whole);
     }
@@ -93,15 +99,29 @@ public sealed class ChatPageTests(Chromium chromium) : IClassFixture<Chromium>
     [ChromiumFact]
     public async Task Typing_WhileAMessageWaits_HoldsItBack()
     {
-        await using var chat = await StartAsync(("MessageDelay", "00:00:05"));
+        var window = TimeSpan.FromSeconds(8);
+        await using var chat = await StartAsync(("MessageDelay", $"{window:c}"));
         var page = await chromium.OpenAsync(chat.Client.BaseAddress!);
 
         await SayAsync(page, "hi");
         await Expect(page.Locator(".group.waiting")).ToBeVisibleAsync(Visible);
-        var told = page.WaitForResponseAsync(response => response.Url.EndsWith("/typing", StringComparison.Ordinal));
-        await page.Locator("#text").PressSequentiallyAsync("I am st");
+        var waited = Stopwatch.StartNew();
+        do
+        {
+            await page.Locator("#text").PressSequentiallyAsync("and more ", new() { Delay = 150 });
+        }
+        while (waited.Elapsed < window);
 
-        Assert.Equal(204, (await told).Status);
+        // Its window is over, and the page knows that it still waits.
+        await Expect(page.Locator(".group.waiting .seam-text")).ToContainTextAsync("while you type", Text);
+        await Chromium.KeepAsync(page, "typing");
+        await page.Locator("#toggle-extras").ClickAsync();
+        await page.Locator("#delay").FillAsync("0");
+        await page.Locator("#send").ClickAsync();
+        await Expect(page.Locator(".group.replied")).ToHaveCountAsync(1, Count);
+
+        Assert.Equal(2, await page.Locator(".group.replied .said li").CountAsync());
+        Assert.Equal(1, await page.Locator(".group").CountAsync());
     }
 
     private static async Task SayAsync(IPage page, string text)

@@ -456,6 +456,25 @@ public class BusyTests
     }
 
     [Fact]
+    public async Task Typing_WhileAMessageWaits_HoldsItBackUntilItIsFlushed()
+    {
+        await using var rig = await RigAsync();
+        (rig.Options.MessageDelay, rig.Options.MaxMessageDelay) = (TimeSpan.FromHours(1), TimeSpan.FromHours(2));
+        var queue = rig.Queue();
+        var delay = TimeSpan.FromSeconds(3);
+        await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "hi", Delay = delay });
+
+        await queue.NotifyTypingAsync("t");
+
+        // Another thread tells that the time of the first is over.
+        await queue.EnqueueAsync(new AssistantMessage { ThreadId = "later", Text = "tick", Delay = delay });
+        Assert.Equal("later", (await rig.Handler.NextReplyAsync()).ThreadId);
+        Assert.Equal("later", Assert.Single(rig.Backend.Runs).Thread);
+        await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "and more", Flush = true });
+        Assert.Equal("hi|and more", (await rig.Handler.NextReplyAsync()).Text);
+    }
+
+    [Fact]
     public async Task FlushWhen_TheTextSaysSo_SendsWhatWaits()
     {
         await using var rig = await RigAsync();

@@ -1,7 +1,7 @@
 // What is known of one conversation, and how each update changes it. No network, no page: values in, values out.
 
 export function newConversation(id) {
-  return { id, createdAt: Date.now(), touchedAt: Date.now(), position: '0', dueAt: null, messages: [], batches: [] };
+  return { id, createdAt: Date.now(), touchedAt: Date.now(), position: '0', dueAt: null, isHeld: false, messages: [], batches: [] };
 }
 
 /** People begin with "hi"; the first few messages together say more. */
@@ -22,7 +22,14 @@ export function applyReceipt(conversation, message, receipt) {
   message.state = 'stored';
   message.sequence = receipt.sequence;
   delete message.problem;
-  if (!batchOf(conversation, message)) conversation.dueAt = receipt.dueAt ? Date.parse(receipt.dueAt) : null;
+  if (batchOf(conversation, message)) return;
+  conversation.dueAt = receipt.dueAt ? Date.parse(receipt.dueAt) : null;
+  conversation.isHeld = false;
+}
+
+/** Typing holds back what waits; until when only the queue knows, and it says so with the next message. */
+export function holdBack(conversation, now) {
+  if (conversation.dueAt !== null && conversation.dueAt > now) conversation.isHeld = true;
 }
 
 /** One update from the event stream. Seeing one twice changes nothing. */
@@ -69,6 +76,7 @@ function started(conversation, { batchId, firstSequence, lastSequence, messageId
   answers(conversation, batch, messageIds ?? [], now);
   batch.startedAt = now;
   conversation.dueAt = null;
+  conversation.isHeld = false;
   dropReplaced(conversation, batch);
 }
 
@@ -218,6 +226,7 @@ export function groupsOf(conversation) {
   if (waiting.messages.length > 0) {
     waiting.behind = all.some(g => ['running', 'retrying', 'asking'].includes(g.batch.state));
     waiting.dueAt = waiting.behind ? null : conversation.dueAt;
+    waiting.isHeld = !waiting.behind && Boolean(conversation.isHeld);
     waiting.since = Math.min(...waiting.messages.map(m => m.at));
     all.push(waiting);
   }

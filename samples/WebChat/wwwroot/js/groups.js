@@ -13,12 +13,12 @@ export function phaseOf(group, now) {
   if (group.messages.every(m => m.state === 'refused')) return 'refused';
   if (group.messages.every(m => m.state !== 'stored')) return 'sending';
   if (group.behind) return 'behind';
-  return group.dueAt !== null && group.dueAt > now ? 'waiting' : 'due';
+  return group.isHeld || (group.dueAt !== null && group.dueAt > now) ? 'waiting' : 'due';
 }
 
 /** What decides whether a group has to be drawn again. */
 export function signatureOf(group, phase) {
-  return JSON.stringify([phase, group.messages.map(m => [m.id, m.text, m.state, m.problem]), group.batch ?? [group.dueAt, group.since]]);
+  return JSON.stringify([phase, group.messages.map(m => [m.id, m.text, m.state, m.problem]), group.batch ?? [group.dueAt, group.isHeld, group.since]]);
 }
 
 export function draw(group, phase, now, { isFresh, onRemove, onDecide }) {
@@ -35,7 +35,7 @@ export function seamText(group, phase, now) {
   switch (phase) {
     case 'sending': return 'Storing';
     case 'refused': return 'Not taken';
-    case 'waiting': return `${stored < 2 ? 'Waiting for more' : `${stored} so far, waiting for more`} · ${Math.ceil((group.dueAt - now) / 1000)} s`;
+    case 'waiting': return `${stored < 2 ? 'Waiting for more' : `${stored} so far, waiting for more`} · ${group.isHeld ? 'while you type' : `${Math.ceil((group.dueAt - now) / 1000)} s`}`;
     case 'due': return `${many(n, 'message')} due, waiting for a worker`;
     case 'behind': return `${n === 1 ? 'Waits' : `${n} wait`} behind the run, next in line`;
     case 'running': return `Answering ${n === 1 ? '1 message' : `${n} messages together`} · ${seconds(now - batch.startedAt)}`;
@@ -77,7 +77,7 @@ function seam(group, phase, now) {
 
 // The line shrinks by itself: an animation of the whole wait, begun as long ago as the wait has lasted.
 function timed(group, phase, now) {
-  const [from, to] = phase === 'waiting' ? [group.since, group.dueAt] : phase === 'retrying' ? [group.batch.pausedAt, group.batch.retryAt] : [];
+  const [from, to] = phase === 'waiting' && !group.isHeld ? [group.since, group.dueAt] : phase === 'retrying' ? [group.batch.pausedAt, group.batch.retryAt] : [];
   return to > now && from < to ? { '--length': `${to - from}ms`, '--elapsed': `-${Math.max(0, now - from)}ms` } : null;
 }
 

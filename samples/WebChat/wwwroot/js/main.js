@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import * as storage from './storage.js';
-import { addTyped, applyFailure, applyReceipt, applyReply, applyUpdate, batchOf, groupsOf, isOpen, merge, newConversation, titleOf } from './conversation.js';
+import { addTyped, applyFailure, applyReceipt, applyReply, applyUpdate, batchOf, groupsOf, holdBack, isOpen, merge, newConversation, titleOf } from './conversation.js';
 import { el, icon } from './dom.js';
 import { draw, phaseOf, seamText, signatureOf } from './groups.js';
 import { refreshStatus, refreshStatusSoon, showSetup } from './status.js';
@@ -315,12 +315,16 @@ function sayTyping() {
   const waits = groupsOf(current).some(group => phaseOf(group, now()) === 'waiting');
   if (!waits || !text.value.trim() || Date.now() - toldTyping < 2000) return;
   toldTyping = Date.now();
-  api.typing(current.id).catch(() => {}); // without it the window only ends earlier
+  const conversation = current;
+  api.typing(conversation.id).then(() => {
+    holdBack(conversation, now());
+    changed(conversation);
+  }, () => {}); // without it the window only ends earlier
 }
 
 /** The button that interrupts is there while there is something to interrupt. */
 function showInterrupt(groups) {
-  $('interrupt').hidden = !groups.some(group => group.batch?.state === 'running');
+  $('interrupt').hidden = !groups.some(group => ['running', 'asking'].includes(group.batch?.state));
   $('interrupt').disabled = $('send').disabled;
 }
 
