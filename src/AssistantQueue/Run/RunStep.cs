@@ -79,7 +79,7 @@ internal sealed class RunStep(
         Log.RunStarting(log, run.ThreadId, run.BatchId, run.Fence, run.Attempt, run.Messages.Count, batch.IsTakeover);
         held.Wants(batch.Wish);
         RunOutcome? outcome;
-        if (mayInterrupt && (batch.Wish & RunWish.Interrupt) != 0 && run.Journal.Rounds.Count == 0)
+        if (mayInterrupt && (batch.Wish & RunWish.Interrupt) != 0 && run.Journal is { Rounds.Count: 0, IsAdoptable: false })
         {
             // The message came between two attempts: nothing runs at the API that would have to be cancelled.
             outcome = Interrupted(run);
