@@ -189,6 +189,19 @@ public sealed class FaultsTests : EmulatorTest
     }
 
     [Fact]
+    public async Task Expire_ByAnotherProcess_EndsTheRunOnce()
+    {
+        Emulator.Faults.Add(new() { Kind = OpenAIFaultKind.RunStaysQueued });
+        var run = (await Assistants.CreateRunAsync(await NewThreadAsync(), "asst_1", cancellationToken: Ct)).Value;
+        using var control = new OpenAIEmulatorControl(Emulator.ControlUrl);
+
+        await control.ExpireAsync(run.Id, Ct);
+
+        Assert.Equal("expired", (await EndOfAsync(run.Id)).Runs.Single().Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await Assert.ThrowsAsync<HttpRequestException>(() => control.ExpireAsync(run.Id, Ct))).StatusCode);
+    }
+
+    [Fact]
     public async Task CountSkipAndContains_ChooseTheRequests()
     {
         var fault = Emulator.Faults.Add(new() { Operation = "create_*", Kind = OpenAIFaultKind.Error, Contains = "poison", Skip = 1, Count = 1 });
