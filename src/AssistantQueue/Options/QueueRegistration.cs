@@ -21,8 +21,6 @@ internal sealed class QueueRegistration(string name)
     /// <summary>Whether the section of the app's own configuration is bound; it comes before sections that were given.</summary>
     public bool BindsDefaultSection { get; private set; }
 
-    public IReadOnlyList<IConfiguration> Sections => _sections;
-
     public IReadOnlyList<Action<AssistantQueueOptions>> Code => _code;
 
     /// <summary>Whether <c>ProducerOnly()</c> was called; it wins over every setting.</summary>

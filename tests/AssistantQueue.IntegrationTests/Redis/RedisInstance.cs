@@ -14,13 +14,13 @@ public abstract class RedisInstance(RedisKind kind, string description) : IAsync
     /// <summary>Starts one that no other test uses.</summary>
     public static Task<RedisInstance> StartDedicatedAsync(RedisInstanceOptions? options = null) => TestRedis.StartAsync(options ?? new());
 
-    /// <summary>Connects, as patiently as a busy machine asks for.</summary>
-    public async Task<ConnectionMultiplexer> ConnectAsync()
+    /// <summary>Connects, as patiently as a busy machine asks for unless the test says how long it may take; it is not connected then when nobody answers.</summary>
+    public async Task<ConnectionMultiplexer> ConnectAsync(TimeSpan? patience = null)
     {
         var options = ConfigurationOptions.Parse(ConnectionString);
         options.AbortOnConnectFail = false;
         options.AllowAdmin = true;
-        options.ConnectTimeout = options.SyncTimeout = options.AsyncTimeout = 30_000;
+        options.ConnectTimeout = options.SyncTimeout = options.AsyncTimeout = (int)(patience ?? TimeSpan.FromSeconds(30)).TotalMilliseconds;
         return await ConnectionMultiplexer.ConnectAsync(options);
     }
 

@@ -1,6 +1,6 @@
 namespace AssistantQueue.IntegrationTests.Redis;
 
-/// <summary>A test that starts several redis-servers which talk to each other: skipped, and said so, where there is no redis-server on the PATH.</summary>
+/// <summary>A test that needs what only a redis-server has (several that talk to each other, a limit of memory): skipped, and said so, where there is no redis-server on the PATH.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class RedisServerFactAttribute : FactAttribute
 {

@@ -50,9 +50,6 @@ public static class TestRedis
         }
     }
 
-    /// <summary>The real Redis of this machine, or null when there is only the embedded one.</summary>
-    public static async Task<Shared?> GetRealAsync() => await KindAsync() is var kind and not RedisKind.Embedded ? await GetAsync(kind) : null;
-
     internal static async Task<RedisInstance> StartAsync(RedisInstanceOptions options) => (options.Kind ?? await KindAsync()) switch
     {
         RedisKind.Container => await ContainerRedis.StartAsync(options),

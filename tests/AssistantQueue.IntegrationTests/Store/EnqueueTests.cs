@@ -31,6 +31,7 @@ public abstract class EnqueueTests(StoreServer server) : StoreTest(server)
         { "retry's pause, full", WindowKind.Fixed, "pausing", 60_000, 20_000, ["a", "b", "c", "d"], null, false, Unchanged },
         { "suspect", WindowKind.Fixed, "suspect", 60_000, 20_000, ["a"], null, true, Unchanged },
         { "held", WindowKind.Fixed, "held", 60_000, 20_000, ["a"], null, true, Nothing },
+        // When the run has ended, at once: CompleteTests.Complete_NewerMessages_ArmsTheThreadAtOnceAndLeavesThem.
         { "running", WindowKind.Fixed, "running", 60_000, 0, ["a"], null, true, Nothing },
         { "sliding, idle", WindowKind.Sliding, "waiting", 0, 0, [], null, false, 10_000 },
         { "sliding, idle, own delay above the longest", WindowKind.Sliding, "waiting", 0, 0, [], 90_000, false, 90_000 },

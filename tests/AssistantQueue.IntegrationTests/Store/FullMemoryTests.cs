@@ -11,16 +11,12 @@ public sealed class FullMemoryTests
 {
     private const string P = "{full:0}";
 
-    [Fact]
+    // The embedded Redis has no such limit.
+    [RedisServerFact]
     public async Task FullMemory_EnqueueIsRefusedWhole_EverythingElseWorks()
     {
-        // The embedded Redis has no such limit.
-        if (await TestRedis.KindAsync() == RedisKind.Embedded)
-        {
-            return;
-        }
-
-        await using var redis = await RedisInstance.StartDedicatedAsync();
+        var kind = await TestRedis.KindAsync();
+        await using var redis = await RedisInstance.StartDedicatedAsync(new() { Kind = kind == RedisKind.Embedded ? RedisKind.Process : kind });
         await using var connection = await redis.ConnectAsync();
         var options = new AssistantQueueOptions { QueuePrefix = "full", RemoveOnComplete = false };
         await using var store = new RedisQueueStore(

@@ -52,7 +52,8 @@ public sealed class TakeoverTests(ITestOutputHelper output)
         }
 
         // At the API: whoever comes next can adopt them.
-        await Servers.AgreeAsync(async () => (await rig.Emulator.GetLedgerAsync(requests: false)).Runs.Count == Threads, "every thread has a run");
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        await rig.Emulator.WaitForLedgerAsync(ledger => ledger.Runs.Count == Threads, patience.Token);
         if (!isOtherThereBefore)
         {
             await rig.StartWorkerAsync();
