@@ -207,7 +207,7 @@ internal sealed class RunContext(
     /// <param name="reason">Why it ended.</param>
     public void GivenUp(string reason)
     {
-        if (Run.UnpostedInputs.Count > 0 || Calls.Ids.Count > 0)
+        if (Run.UnpostedInputs.Count > 0 || Calls.Open.Count > 0)
         {
             Journal.Notes[StateNames.GivenUp] = reason;
         }
