@@ -212,7 +212,9 @@ public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
         var answer = await Store.Failed.EditAsync(entry, [entry.Messages[0], entry.Messages[1] with { Body = "b changed" }], Ct);
 
         Assert.Equal(FailedAnswer.Applied, answer);
-        Assert.Equal([.. corrupt, .. Encoding.UTF8.GetBytes(" changed")], (byte[])(await Database.HashGetAsync($"{P}:failed:b-c", "messages"))!);
+        byte[] changed = [.. corrupt, .. Encoding.UTF8.GetBytes(" changed")];
+        var stored = (byte[])(await Database.HashGetAsync($"{P}:failed:b-c", "messages"))!;
+        Assert.Equal(changed, stored);
     }
 
     private async Task<List<string>> ListAsync()

@@ -27,7 +27,7 @@ public sealed class HostReloadTests(SharedRedis shared) : IClassFixture<SharedRe
             ["AssistantQueue:QueuePrefix"] = "reload-" + Guid.NewGuid().ToString("N"),
             ["AssistantQueue:MessageDelay"] = "00:00:00",
         });
-        builder.Services.AddAssistantMessageQueue().UseBackend(_backend).OnRetrying((attempt, _) => _retrying.Writer.WriteAsync(attempt).AsTask());
+        builder.Services.AddAssistantMessageQueue().UseBackend(_backend).OnRetrying((attempt, token) => _retrying.Writer.WriteAsync(attempt, token).AsTask());
         _host = builder.Build();
         await _host.StartAsync();
     }

@@ -11,7 +11,7 @@ internal static class OpenAISchema
 
     public static IReadOnlyList<string> Request(string method, string path, string json) => [.. Body(method, path, json), .. Query(method, path)];
 
-    private static IReadOnlyList<string> Body(string method, string path, string json) => Operation(method, path) switch
+    private static string[] Body(string method, string path, string json) => Operation(method, path) switch
     {
         null => Unpublished(method, path),
         var name when json.Length == 0 && !Schemas.Value.BodyRequired.Contains(name) => [],
