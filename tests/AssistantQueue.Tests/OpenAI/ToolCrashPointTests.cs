@@ -5,6 +5,9 @@ public class ToolCrashPointTests : CrashTest
 {
     private const string Ask = "/tool look {\"what\":\"here\"}\n/tool weigh {}\n/then book {\"what\":\"it\"}";
 
+    // what joins at the first tool round
+    private readonly List<string> _joining = [];
+
     [Theory]
     [InlineData(OpenAIApi.Responses, true, false)]
     [InlineData(OpenAIApi.Responses, true, true)]
@@ -59,9 +62,27 @@ public class ToolCrashPointTests : CrashTest
         }
     }
 
-    private static void AssertAnswered(End end, string where)
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Run_AnotherMessageJoinsAndOwnerDiesAtAnyPoint_IsInTheHistoryOnceAndAnsweredWithTheOthers(bool stream)
     {
-        Assert.True(end.Reply.Text.Contains("You wrote 2 messages", StringComparison.Ordinal), $"{where}: {end.Reply.Text}");
+        _joining.Add("and this");
+        var settings = Over(OpenAIApi.Responses, background: true, stream);
+        var points = await PointsAsync(settings);
+        for (var at = 1; at <= points; at++)
+        {
+            var end = await DieAndGoOnAsync(settings, at);
+            var where = $"point {at} ({end.DiedAt})";
+
+            Assert.True(Ledger.TextsOf(end.Thread) is ["one", Ask, "and this"], $"{where}: {string.Join(", ", Ledger.TextsOf(end.Thread))}");
+            AssertAnswered(end, where, messages: 3);
+        }
+    }
+
+    private static void AssertAnswered(End end, string where, int messages = 2)
+    {
+        Assert.True(end.Reply.Text.Contains($"You wrote {messages} messages", StringComparison.Ordinal), $"{where}: {end.Reply.Text}");
         Assert.False(end.Reply.Text.Contains("Before that", StringComparison.Ordinal), $"{where}: {end.Reply.Text}");
         foreach (var answer in (string[])["look returned “look here”", "weigh returned “weigh”", "book returned “book it”"])
         {
@@ -81,12 +102,14 @@ public class ToolCrashPointTests : CrashTest
     {
         var tools = new TestTools().Add("look").Add("weigh").Add("book");
         tools.AtCall = (_, point) => owner.Pass(point == 0 ? "before tool" : "after tool");
-        return new StoredBatch(thread, "one", Ask)
+        var batch = new StoredBatch(thread, "one", Ask)
         {
             BatchId = "batch-" + thread,
             Tools = tools,
             AtSave = point => owner.Pass(point == 0 ? "before save" : "after save"),
         };
+        batch.Joining.AddRange(_joining);
+        return batch;
     }
 
     private async Task<End> DieAndGoOnAsync(Action<OpenAIOptions> settings, int at)
