@@ -6,6 +6,7 @@ using AssistantQueue.IntegrationTests.Redis;
 using AssistantQueue.IntegrationTests.Store;
 using AssistantQueue.Redis;
 using AssistantQueue.Store;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -29,6 +30,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
 
     private readonly string _prefix = TestRedis.NewPrefix();
     private readonly ConcurrentQueue<Offer> _offers = new();
+    private readonly ConcurrentQueue<ToolCall> _calls = new();
     private readonly FakeLogCollector _log = new();
     private readonly List<(IHost Host, Owner Owner)> _hosts = [];
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -38,6 +40,9 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
 
     /// <summary>Gets what the handlers were offered, in the order of time.</summary>
     public IReadOnlyList<Offer> Offers => [.. _offers];
+
+    /// <summary>Gets the tool's calls, in the order of time.</summary>
+    public IReadOnlyList<ToolCall> Calls => [.. _calls];
 
     /// <summary>Gets the messages' texts, in their order.</summary>
     public IReadOnlyList<string> Texts => [.. (scenario.HasFollower ? ["one", "two", "three"] : (string[])["one", "two"]).Select(TextOf)];
@@ -103,7 +108,8 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         }
     }
 
-    private string TextOf(string word) => $"{word} of {thread}{scenario.Command}";
+    // One call is enough: which of several is decided about first is a matter of time.
+    private string TextOf(string word) => $"{word} of {thread}{(scenario.HasTool && word != "one" ? "" : scenario.Command)}";
 
     private void Configure(AssistantQueueOptions options)
     {
@@ -123,7 +129,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         builder.Logging.SetMinimumLevel(LogLevel.Information).AddProvider(new FakeLoggerProvider(_log));
         builder.Services.AddSingleton(tears ? TornScripts.On(redis, owner, diesAt) : redis);
         builder.Services.AddKeyedSingleton("AssistantQueue", new HttpClient(new ApiKiller(owner, call => RequestAsync(call, owner))) { Timeout = Timeout.InfiniteTimeSpan });
-        builder.Services.AddAssistantMessageQueue(thread, Configure)
+        var queue = builder.Services.AddAssistantMessageQueue(thread, Configure)
             .UseOpenAI(o =>
             {
                 (o.Endpoint, o.ApiKey) = (emulator.BaseUrl, "sk-test");
@@ -132,6 +138,12 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
             })
             .OnReply((reply, _) => OfferAsync(owner, new Offer(reply.BatchId, reply.MessageIds, reply.Text, reply.RunId)))
             .OnFailed((failure, _) => OfferAsync(owner, new Offer(failure.BatchId, failure.MessageIds, null, null)));
+        if (scenario.HasTool)
+        {
+            var look = AIFunctionFactory.Create((AIFunctionArguments arguments) => LookAsync(owner, arguments.GetToolCall()!), "look");
+            queue.AddTool(scenario.NeedsApproval ? new ApprovalRequiredAIFunction(look) : look);
+        }
+
         // A lease of a second is below what the settings allow.
         builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
         Decorate(builder.Services, owner);
@@ -149,21 +161,59 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
             inner.ServiceKey, (provider, key) => StoreKiller.Around((IQueueStore)inner.KeyedImplementationFactory!(provider, key), owner));
     }
 
-    private async Task AddAsync(string word)
+    private async Task AddAsync(string word, BusyAction whenBusy = BusyAction.Collect)
     {
-        var body = JsonSerializer.Serialize(new StoredMessage { MessageId = word, Text = TextOf(word) }, StoreJson.Message);
+        var body = JsonSerializer.Serialize(
+            new StoredMessage { MessageId = word, Text = TextOf(word), Busy = whenBusy == BusyAction.Steer ? "steer" : null }, StoreJson.Message);
         var outcome = await _producer!.EnqueueAsync(
-            new EnqueueUnit(thread, [new NewMessage(word, false, body, body.Length, TimeSpan.Zero, false)]), CancellationToken.None);
+            new EnqueueUnit(thread, [new NewMessage(word, false, body, body.Length, TimeSpan.Zero, false, whenBusy)]), CancellationToken.None);
         Assert.Equal(EnqueueStatus.Stored, outcome.Status);
+    }
+
+    /// <summary>Lets the third message arrive, once, and its owner know of it.</summary>
+    private async Task FollowAsync(string call, Owner owner)
+    {
+        var isTime = scenario.FollowsAt is { } at ? call == at : call.EndsWith("/responses", StringComparison.Ordinal) || call.EndsWith("/runs", StringComparison.Ordinal);
+        if (scenario.HasFollower && isTime && Interlocked.Exchange(ref _followed, 1) == 0)
+        {
+            await AddAsync("three", scenario.FollowerDoes);
+            if (scenario.FollowerDoes != BusyAction.Collect)
+            {
+                // The signal, or in its place the next renewals, which bring the same.
+                for (var calls = 0; calls < 6 && !owner.Wished.IsCompleted && !owner.IsDead; calls++)
+                {
+                    await Task.WhenAny(owner.Wished, owner.Died, owner.NextCall);
+                }
+            }
+        }
+    }
+
+    private async Task<string> LookAsync(Owner owner, ToolCall call)
+    {
+        var number = owner.Begin("tool");
+        await owner.PassAsync("tool", number, CrashMoment.Before);
+        _calls.Enqueue(call);
+        await FollowAsync("tool", owner);
+        await owner.PassAsync("tool", number, CrashMoment.After);
+        return "seen";
+    }
+
+    /// <summary>Approves every call that waits, as an operator does.</summary>
+    private async Task ApproveAsync(CancellationToken cancellationToken)
+    {
+        if (await _producer!.ReadApprovalAsync(thread, cancellationToken) is { } asked
+            && JsonSerializer.Deserialize(asked.Journal, StoreJson.Journal) is { } journal)
+        {
+            foreach (var call in journal.Rounds.SelectMany(r => r.Calls).Where(c => c.State == ToolCallState.AwaitingApproval && !asked.Decisions.ContainsKey(c.CallId)))
+            {
+                await _producer.DecideAsync(thread, asked.BatchId, call.CallId, new ToolDecision(IsApproved: true, ""), cancellationToken);
+            }
+        }
     }
 
     private async Task RequestAsync(string call, Owner owner)
     {
-        if (scenario.HasFollower && (call.EndsWith("/responses", StringComparison.Ordinal) || call.EndsWith("/runs", StringComparison.Ordinal))
-            && Interlocked.Exchange(ref _followed, 1) == 0)
-        {
-            await AddAsync("three");
-        }
+        await FollowAsync(call, owner);
 
         if (call == scenario.StopsAt && _hosts.Find(h => h.Owner == owner) is { Host: { } host } && host == _hosts[0].Host)
         {
@@ -217,6 +267,11 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
             if (await IsSettledAsync())
             {
                 return true;
+            }
+
+            if (scenario.NeedsApproval)
+            {
+                await ApproveAsync(cancellationToken);
             }
 
             if (_stopped.Task.IsCompleted && owner == _hosts[0].Owner)

@@ -38,7 +38,7 @@ internal static class CrashJudge
             yield return $"taken {twice} times too often, counted {postedAgain}";
         }
 
-        foreach (var fault in JudgeOffers(scenario, run).Concat(JudgeDeadLetters(scenario, run)))
+        foreach (var fault in JudgeOffers(scenario, run).Concat(JudgeDeadLetters(scenario, run)).Concat(JudgeCalls(run)))
         {
             yield return fault;
         }
@@ -72,6 +72,18 @@ internal static class CrashJudge
         return isRight ? [] : [$"the failed store has {string.Join("; ", letters)}"];
     }
 
+    // Only the calls that an owner died with are made again, under the same id, and say so.
+    private static IEnumerable<string> JudgeCalls(CrashCase run)
+    {
+        foreach (var call in run.Calls.GroupBy(c => c.CallId))
+        {
+            if (call.Count() > 2 || call.First().IsRepeated || call.Skip(1).Any(c => !c.IsRepeated || c.Fence <= call.First().Fence))
+            {
+                yield return $"call {call.Key} was made {call.Count()} times: {string.Join(", ", call.Select(c => $"fence {c.Fence}, repeated {c.IsRepeated}"))}";
+            }
+        }
+    }
+
     // 9: each at least once, always with the same batch and text, in order.
     private static IEnumerable<string> JudgeOffers(CrashScenario scenario, CrashCase run)
     {
@@ -98,7 +110,11 @@ internal static class CrashJudge
         {
             // The model says what it was sent: these messages, and before them those of the earlier batches.
             var reply = Said([.. batch.MessageIds.Select(id => run.Texts[Array.IndexOf(expected, id)])], said);
-            if (!scenario.EndsAsFailure && batch.Text != reply)
+            var isRight = scenario.HasTool
+                ? batch.Text?.StartsWith(Said([.. batch.MessageIds.Select(id => run.Texts[Array.IndexOf(expected, id)])], 0), StringComparison.Ordinal) == true
+                    && batch.Text.Contains("look returned “seen”", StringComparison.Ordinal) == batch.MessageIds.Contains("one")
+                : batch.Text == reply;
+            if (!scenario.EndsAsFailure && !isRight)
             {
                 yield return $"the reply is '{batch.Text}' instead of '{reply}'";
             }

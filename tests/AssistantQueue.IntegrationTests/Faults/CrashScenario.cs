@@ -26,6 +26,18 @@ internal sealed record CrashScenario
     /// <summary>Gets a value indicating whether a third message arrives while the first two are run.</summary>
     public bool HasFollower { get; init; }
 
+    /// <summary>Gets what that third message does to their run.</summary>
+    public BusyAction FollowerDoes { get; init; }
+
+    /// <summary>Gets the call during which the third message arrives; null is the first post of a run.</summary>
+    public string? FollowsAt { get; init; }
+
+    /// <summary>Gets a value indicating whether the model has a tool, <c>look</c>.</summary>
+    public bool HasTool { get; init; }
+
+    /// <summary>Gets a value indicating whether somebody has to approve the tool's calls; somebody does.</summary>
+    public bool NeedsApproval { get; init; }
+
     /// <summary>Gets what the handler throws at: the n-th time that a thread's replies or failures are offered.</summary>
     public Func<int, bool> HandlerRefuses { get; init; } = _ => false;
 

@@ -4,7 +4,7 @@ using AssistantQueue.Store;
 
 namespace AssistantQueue.IntegrationTests.Faults;
 
-/// <summary>The scenarios: together they make every call that a worker makes to the store and to either API.</summary>
+/// <summary>The scenarios: together they make every call that a worker makes to the store, which a test checks, and those to either API.</summary>
 internal static class CrashScenarios
 {
     private const string Post = "POST /v1/responses";
@@ -141,6 +141,46 @@ internal static class CrashScenarios
             Command = "\n/slow 0.5",
             StopsAt = Look,
             MustPass = [nameof(IQueueStore.ReleaseAsync), nameof(IQueueStore.LeaveAsync)],
+        },
+        new()
+        {
+            Name = "Responses, another message joins at a tool's round",
+            OpenAI = o => o.Model = "gpt-test",
+            Command = "\n/tool look {}",
+            HasTool = true,
+            HasFollower = true,
+            FollowerDoes = BusyAction.Steer,
+            FollowsAt = "tool",
+            MustPass = [.. Journey, nameof(IQueueStore.JoinAsync), Post, "tool"],
+        },
+        new()
+        {
+            Name = "Assistants, a tool that needs an approval",
+            OpenAI = o => o.AssistantId = "asst_test",
+            Command = "\n/tool look {}",
+            HasTool = true,
+            NeedsApproval = true,
+            MustPass = [.. Journey, nameof(IQueueStore.ReleaseAsync), PostRun, "POST /v1/threads/*/runs/*/submit_tool_outputs", "tool"],
+        },
+        new()
+        {
+            Name = "Responses, another message interrupts",
+            OpenAI = o => o.Model = "gpt-test",
+            Command = "\n/slow 0.4",
+            HasFollower = true,
+            FollowerDoes = BusyAction.Interrupt,
+            FollowsAt = Look,
+            MustPass = [.. Journey, nameof(IQueueStore.ReleaseAsync), Post, "POST /v1/responses/*/cancel"],
+        },
+        new()
+        {
+            Name = "Assistants, another message interrupts",
+            OpenAI = o => o.AssistantId = "asst_test",
+            Command = "\n/slow 0.4",
+            HasFollower = true,
+            FollowerDoes = BusyAction.Interrupt,
+            FollowsAt = LookAtRun,
+            MustPass = [.. Journey, nameof(IQueueStore.ReleaseAsync), PostRun, "POST /v1/threads/*/runs/*/cancel"],
         },
     ];
 }

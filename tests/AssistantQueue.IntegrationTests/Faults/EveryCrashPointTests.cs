@@ -15,6 +15,22 @@ public sealed class EveryCrashPointTests(ITestOutputHelper output)
 
     public static TheoryData<string> Scenarios => [.. CrashScenarios.All.Select(s => s.Name)];
 
+    // What isn't a worker's call, or changes nothing of a batch: the rest has to be passed.
+    private static readonly string[] Others =
+    [
+        nameof(IQueueStore.EnqueueAsync), nameof(IQueueStore.HoldBackAsync), nameof(IQueueStore.ReadApprovalAsync), nameof(IQueueStore.DecideAsync),
+        nameof(IQueueStore.GetStatusAsync), nameof(IQueueStore.FindReplyAsync), nameof(IQueueStore.FindMessageAsync), nameof(IQueueStore.ReadHistoryAsync),
+        nameof(IQueueStore.SubscribeToThreadAsync), nameof(IQueueStore.SubscribeToRunSignalsAsync), nameof(IQueueStore.SubscribeToWakeUpsAsync),
+        nameof(IQueueStore.PublishLiveAsync), nameof(IQueueStore.AskForLiveAsync), nameof(IQueueStore.PartitionOf),
+    ];
+
+    [Fact]
+    public void Scenarios_PassEveryMethodOfTheStoreThatAWorkerChangesABatchWith()
+    {
+        var passed = CrashScenarios.All.SelectMany(s => s.MustPass).ToHashSet();
+        Assert.Empty(typeof(IQueueStore).GetMethods().Where(m => !m.IsSpecialName).Select(m => m.Name).Except(Others).Except(passed));
+    }
+
     [Theory]
     [MemberData(nameof(Scenarios))]
     public async Task Owner_KilledAtEveryPoint_NothingLostNothingTwice(string name)

@@ -11,6 +11,7 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
     private readonly ConcurrentQueue<CrashPoint> _passed = new();
     private readonly CancellationTokenSource _life = new();
     private readonly TaskCompletionSource _died = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _wished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _buried = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource _called = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -23,11 +24,17 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
     /// <summary>Gets what completes when it dies.</summary>
     public Task Died => _died.Task;
 
+    /// <summary>Gets what completes when it was told that a newer message wants something of its run.</summary>
+    public Task Wished => _wished.Task;
+
     /// <summary>Gets whether it is dead.</summary>
     public bool IsDead => _life.IsCancellationRequested;
 
     /// <summary>Completes with the next call that is over.</summary>
     public Task NextCall => Volatile.Read(ref _called).Task;
+
+    /// <summary>It was told that a newer message wants something of its run.</summary>
+    public void Wish() => _wished.TrySetResult();
 
     /// <summary>The number of a call that is about to be made.</summary>
     public int Begin(string call) => _calls.AddOrUpdate(call, 1, (_, n) => n + 1);

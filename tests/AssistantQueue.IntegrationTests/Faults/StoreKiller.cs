@@ -31,6 +31,19 @@ internal class StoreKiller : DispatchProxy
             return Forward(method, arguments);
         }
 
+        if (method.Name == nameof(IQueueStore.SubscribeToRunSignalsAsync))
+        {
+            var tell = (Action<RunSignal>)arguments[1]!;
+            arguments[1] = (RunSignal signal) =>
+            {
+                tell(signal);
+                if (signal.Wish != RunWish.None)
+                {
+                    _owner.Wish();
+                }
+            };
+        }
+
         var number = _owner.Begin(method.Name);
         if (method.ReturnType == typeof(Task))
         {
