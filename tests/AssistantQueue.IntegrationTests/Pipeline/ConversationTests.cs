@@ -1,5 +1,8 @@
+using System.Net.ServerSentEvents;
+using System.Text.Json;
 using AssistantQueue.Emulators;
 using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.IntegrationTests.Samples;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.IntegrationTests.Pipeline;
@@ -230,6 +233,119 @@ public sealed class ConversationTests
         var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token);
         Assert.Empty(ledger.Duplicates);
         Assert.Equal(2, ledger.TextsOf("t").Count);
+    }
+
+    [Fact]
+    public async Task Steer_OverAChatClient_JoinsTheRun()
+    {
+        await using var rig = await StartAsync("Responses");
+        await rig.StartWorkerAsync("--chat", "true", "--hangs", "true", "--AssistantQueue:Tools:CallTimeout", "00:00:03");
+        using var limit = Patience();
+        var first = await rig.Queue.AddMessageToThreadAsync("t", "use tools", cancellationToken: limit.Token);
+        await UntilAsync<ToolCalled>(rig, "t", limit.Token, call => call.Name == "slow");
+
+        var second = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "and hurry", WhenBusy = BusyAction.Steer }, limit.Token);
+        var reply = await rig.Queue.WaitForReplyAsync(second, limit.Token);
+
+        Assert.Equal([first.MessageId, second.MessageId], reply.MessageIds);
+        Assert.Contains("[user: and hurry]", reply.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Rules_OfAThread_HoldForProducersInOtherProcesses()
+    {
+        await using var rig = await PipelineRig.StartAsync(
+            (await TestRedis.GetAsync()).Instance.ConnectionString,
+            new Dictionary<string, string>(Responses) { ["MessageDelay"] = "00:30:00", ["MaxMessageDelay"] = "01:00:00", ["MaxInterruptions"] = "1" },
+            "--DeltaPause", "00:00:00.050");
+        await rig.StartWorkerAsync("--tools", rig.Folder);
+        using var limit = Patience();
+
+        // Typing: what waits is still there when its time is over, which another thread's reply tells.
+        var typed = await SayAsync("typing", "hi", TimeSpan.FromSeconds(3));
+        await rig.Queue.NotifyTypingAsync("typing", limit.Token);
+        var later = await SayAsync("later", "tick", TimeSpan.FromSeconds(3));
+
+        // Rejecting a call, and waiting when the reply is there already.
+        var refund = await SayAsync("refund", "money back\n/tool refund {\"text\":\"5 euros\"}");
+        var asked = await UntilAsync<ApprovalRequested>(rig, "refund", limit.Token);
+        await rig.Producer.GetRequiredService<IAssistantQueueAdmin>().RejectAsync("refund", Assert.Single(asked.Calls).CallId, "too much", limit.Token);
+        var refused = await rig.Queue.WaitForReplyAsync(refund, limit.Token);
+        Assert.Contains("The call was rejected: too much", refused.Text, StringComparison.Ordinal);
+        Assert.Empty(rig.Calls);
+        Assert.Equal((refused.BatchId, refused.Text), ((await rig.Queue.WaitForReplyAsync(refund, limit.Token)).BatchId, (await rig.Queue.WaitForReplyAsync(refund, limit.Token)).Text));
+
+        // One interruption, no second one; what must not wait is refused.
+        await SayAsync("busy", "one\n/long 2000");
+        await UntilAsync<TextDelta>(rig, "busy", limit.Token);
+        var second = await SayAsync("busy", "two\n/long 2000", whenBusy: BusyAction.Interrupt);
+        var interrupted = await UntilAsync<BatchInterrupted>(rig, "busy", limit.Token);
+        await UntilAsync<TextDelta>(rig, "busy", limit.Token, delta => delta.BatchId != interrupted.BatchId);
+        var third = await SayAsync("busy", "three", whenBusy: BusyAction.Interrupt);
+        await Assert.ThrowsAsync<ThreadBusyException>(() => SayAsync("busy", "four", whenBusy: BusyAction.Reject));
+        await rig.Emulator.ChangeAsync(new EmulatorSettings { DeltaPauseMs = 0 }, limit.Token);
+        Assert.Equal(2, (await rig.Queue.WaitForReplyAsync(second, limit.Token)).MessageIds.Count);
+        Assert.Equal([third.MessageId], (await rig.Queue.WaitForReplyAsync(third, limit.Token)).MessageIds);
+
+        await rig.Queue.WaitForReplyAsync(later, limit.Token);
+        var flushed = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "typing", Text = "and more", Flush = true }, limit.Token);
+        Assert.Equal([typed.MessageId, flushed.MessageId], (await rig.Queue.WaitForReplyAsync(flushed, limit.Token)).MessageIds);
+
+        var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token);
+        Assert.Equal(["cancelled", "completed", "completed"], ledger.Runs.Where(r => r.ThreadKey == "busy").Select(r => r.Status));
+        Assert.Empty(ledger.Overlaps);
+        Assert.Empty(ledger.Duplicates);
+
+        Task<MessageReceipt> SayAsync(string thread, string text, TimeSpan delay = default, BusyAction? whenBusy = null) =>
+            rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = thread, Text = text, Delay = delay, WhenBusy = whenBusy }, limit.Token);
+    }
+
+    [Fact]
+    public async Task Events_OfARunInAnotherProcess_AreServedWhileItIsWritten()
+    {
+        await using var rig = await StartAsync("Responses", "--DeltaPause", "00:00:00.050");
+        await rig.StartWorkerAsync();
+        await using var chat = await WebChat.StartAsync(new Dictionary<string, string>
+        {
+            ["AssistantQueue__RunWorker"] = "false",
+            ["AssistantQueue__MessageDelay"] = "00:00:00",
+            ["AssistantQueue__QueuePrefix"] = rig.Prefix,
+            ["AssistantQueue__RedisConnectionString"] = (await TestRedis.GetAsync()).Instance.ConnectionString,
+        });
+        using var limit = Patience();
+        await chat.PostAsync("t", new { text = "a story\n/long 60" });
+        var (types, text) = (new List<string>(), "");
+        await using var stream = await chat.Client.GetStreamAsync("/api/threads/t/events?after=0", limit.Token);
+        await foreach (var item in SseParser.Create(stream).EnumerateAsync(limit.Token))
+        {
+            types.Add(item.EventType);
+            using var json = JsonDocument.Parse(item.Data);
+            text += item.EventType == "textDelta" ? json.RootElement.GetProperty("text").GetString() : "";
+            if (item.EventType == "batchReplied")
+            {
+                // What was told last may still have been on its way when the reply came.
+                Assert.StartsWith(text, json.RootElement.GetProperty("reply").GetProperty("text").GetString(), StringComparison.Ordinal);
+                break;
+            }
+        }
+
+        Assert.Contains("batchStarted", types);
+        Assert.True(types.Count(t => t == "textDelta") > 1, string.Join(", ", types));
+    }
+
+    /// <summary>Watches a thread from its beginning until an update comes.</summary>
+    private static async Task<T> UntilAsync<T>(PipelineRig rig, string thread, CancellationToken cancellationToken, Func<T, bool>? isWanted = null)
+        where T : ThreadUpdate
+    {
+        await foreach (var update in rig.Queue.WatchThreadAsync(thread, "0", cancellationToken))
+        {
+            if (update is T wanted && isWanted?.Invoke(wanted) != false)
+            {
+                return wanted;
+            }
+        }
+
+        throw new InvalidOperationException("The updates ended.");
     }
 
     private static CancellationTokenSource Patience() => new(TimeSpan.FromMinutes(2));
