@@ -78,12 +78,19 @@ public sealed class RunToolsTests : IDisposable
     [Fact]
     public async Task Lease_LostByOneCall_StopsTheOthers()
     {
-        var stopped = new TaskCompletionSource();
-        _functions.Add(AIFunctionFactory.Create(() => "done", "quick"));
+        var (began, stopped) = (new TaskCompletionSource(), new TaskCompletionSource());
+        _functions.Add(AIFunctionFactory.Create(
+            async () =>
+            {
+                await began.Task;
+                return "done";
+            },
+            "quick"));
         _functions.Add(AIFunctionFactory.Create(
             async (CancellationToken cancellationToken) =>
             {
                 await using var registration = cancellationToken.Register(() => stopped.TrySetResult());
+                began.SetResult();
                 await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
             },
             "slow"));

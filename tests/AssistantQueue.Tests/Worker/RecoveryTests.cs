@@ -377,7 +377,7 @@ public class RecoveryTests
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
         var clock = new MovedTime();
-        var store = rig.Connect();
+        var store = rig.Connect(clock);
         var held = new SemaphoreSlim(0);
         store.After = method =>
         {

@@ -50,11 +50,12 @@ internal class WorkerRig : IAsyncDisposable
     /// <summary>The test's own way to the queue.</summary>
     public IQueueStore Store { get; }
 
-    public TroubledStore Connect()
+    /// <param name="time">The clock of the process that connects; null is the system's.</param>
+    public TroubledStore Connect(TimeProvider? time = null)
     {
-        var connection = RedisConnection.Own("", _redis, TimeSpan.FromSeconds(5), TimeProvider.System, Log);
+        var connection = RedisConnection.Own("", _redis, TimeSpan.FromSeconds(5), time ?? TimeProvider.System, Log);
         connection.Start();
-        var store = new TroubledStore(new RedisQueueStore(connection, () => Options, TimeProvider.System));
+        var store = new TroubledStore(new RedisQueueStore(connection, () => Options, time ?? TimeProvider.System));
         store.Signalled = signal => _signals.Writer.TryWrite(signal);
         _connections.Add(store);
         _connections.Add(connection);
@@ -72,7 +73,7 @@ internal class WorkerRig : IAsyncDisposable
     {
         var dispatcher = new HandlerDispatcher(_services.GetRequiredService<IServiceScopeFactory>(), _ => [handler ?? Handler], hasHandlers: true, Log);
         var worker = new AssistantQueueWorker(
-            "", store ?? Connect(), backend ?? Backend, new ToolSet("", Tools), new ToolCaller(_services.GetRequiredService<IServiceScopeFactory>(), TimeProvider.System, Log),
+            "", store ?? Connect(time), backend ?? Backend, new ToolSet("", Tools), new ToolCaller(_services.GetRequiredService<IServiceScopeFactory>(), TimeProvider.System, Log),
             () => Options, dispatcher, _metrics, time ?? TimeProvider.System, Log, new NoLifetime(), shutdown ?? TimeSpan.FromSeconds(30));
         _workers.Add(worker);
         await worker.StartAsync(CancellationToken.None);

@@ -131,7 +131,7 @@ public class StreamedResponsesTests : BackendTest
         Emulator.Options.LostStream = LostClient.Completes;
         Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.CutStream, AfterEvents = 8, Count = 1 });
         using var again = new PostedAgain();
-        var backend = NewBackend(o => o.Background = false, services: s => s.AddSingleton(new HttpClient(new LateItems())));
+        var backend = NewBackend(o => o.Background = false, services: s => s.AddKeyedSingleton("AssistantQueue", new HttpClient(new LateItems())));
         var batch = new StoredBatch("t", "/long 100\nhi") { QueueName = again.Queue };
 
         await FailAsync(backend, batch);

@@ -52,7 +52,7 @@ public class UndocumentedTests : BackendTest
         Emulator.Options.FailedKeepsInput = true;
         Emulator.Faults.Add(new() { Operation = "create_response", Kind = reason == "failed" ? OpenAIFaultKind.RunFails : OpenAIFaultKind.RunNeverEnds, Count = 1 });
         using var again = new PostedAgain();
-        var backend = NewBackend(services: s => s.AddSingleton(new HttpClient(new LateItems())));
+        var backend = NewBackend(services: s => s.AddKeyedSingleton("AssistantQueue", new HttpClient(new LateItems())));
         var batch = new StoredBatch("t", "hi") { QueueName = again.Queue };
         if (reason == "failed")
         {
@@ -115,7 +115,7 @@ public class UndocumentedTests : BackendTest
         var batch = new StoredBatch("t", "hi") { QueueName = again.Queue };
         await FailAsync(NewBackend(), batch);
 
-        await CompleteAsync(NewBackend(services: s => s.AddSingleton(new HttpClient(new AtPost(() => Task.FromResult(counted = again.Counts.Count))))), batch);
+        await CompleteAsync(NewBackend(services: s => s.AddKeyedSingleton("AssistantQueue", new HttpClient(new AtPost(() => Task.FromResult(counted = again.Counts.Count))))), batch);
 
         Assert.Equal(1, counted);
     }
@@ -131,7 +131,7 @@ public class UndocumentedTests : BackendTest
             suspended.SetResult();
             return wakes.Task;
         });
-        var sleeper = Task.Run(() => LeaveAsync(NewBackend(services: s => s.AddSingleton(new HttpClient(atPost))), batch, update => update is RunStarted));
+        var sleeper = Task.Run(() => LeaveAsync(NewBackend(services: s => s.AddKeyedSingleton("AssistantQueue", new HttpClient(atPost))), batch, update => update is RunStarted));
         await suspended.Task.WaitAsync(Ct);
 
         await CompleteAsync(NewBackend(), batch);
