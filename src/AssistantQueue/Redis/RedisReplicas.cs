@@ -43,7 +43,7 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
 
     private static async Task<RedisResult> CallAsync(IConnectionMultiplexer multiplexer, int replicas, string script, RedisKey[] declared, RedisValue[] arguments)
     {
-        var server = multiplexer.GetServer(declared[0], flags: CommandFlags.DemandMaster);
+        var server = Primary(multiplexer, declared[0]);
         var before = server.ExecuteAsync("CLIENT", "ID");
         var call = server.ExecuteAsync("EVAL", [script, declared.Length, .. declared.Select(k => (object)k), .. arguments.Select(a => (object)a)]);
         var wait = server.ExecuteAsync("WAIT", replicas, WaitMilliseconds);
@@ -70,6 +70,18 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
         }
 
         return await call;
+    }
+
+    private static IServer Primary(IConnectionMultiplexer multiplexer, RedisKey key)
+    {
+        try
+        {
+            return multiplexer.GetServer(key, flags: CommandFlags.DemandMaster);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new StoreUnavailableException("No primary is connected.", e);
+        }
     }
 
     private RedisConnection Connection()

@@ -120,7 +120,7 @@ public abstract class ApiTroubleTests(string api)
 
         var reply = await queue.AskAsync("c", "hi\n/slow 1", Ct);
 
-        Assert.Equal(("You wrote: “hi”.", 1), (reply.Text, reply.Attempt));
+        Assert.Equal(("You wrote: “hi\n/slow 1”.", 1), (reply.Text, reply.Attempt));
         Assert.Equal((1, 1), (queue.Ledger.TimesPosted("hi\n/slow 1"), queue.Ledger.Runs.Count));
         await queue.EndAsync();
     }

@@ -31,9 +31,10 @@ internal static class CrashJudge
             yield return "the branch that goes on has " + string.Join(", ", branch);
         }
 
-        // 4: taken twice only where nobody can look, and then counted.
+        // 4: taken twice only where nobody can look, or where a response that failed or was cancelled left nothing, and then counted.
         var twice = run.Texts.Max(text => ledger.TimesAccepted(text)) - 1;
-        if (twice > (scenario.IsChain || scenario.EndsWithOwner || scenario.Fault?.Kind == OpenAIFaultKind.RunFails ? postedAgain : 0))
+        var mayBeTwice = scenario.IsChain || scenario.EndsWithOwner || scenario.Fault?.Kind == OpenAIFaultKind.RunFails || scenario.FollowerDoes == BusyAction.Interrupt;
+        if (twice > (mayBeTwice ? postedAgain : 0))
         {
             yield return $"taken {twice} times too often, counted {postedAgain}";
         }
@@ -72,12 +73,12 @@ internal static class CrashJudge
         return isRight ? [] : [$"the failed store has {string.Join("; ", letters)}"];
     }
 
-    // Only the calls that an owner died with are made again, under the same id, and say so.
+    // Only the calls that an owner died with are made again, under the same id, and say so; it may have died right before its own.
     private static IEnumerable<string> JudgeCalls(CrashCase run)
     {
         foreach (var call in run.Calls.GroupBy(c => c.CallId))
         {
-            if (call.Count() > 2 || call.First().IsRepeated || call.Skip(1).Any(c => !c.IsRepeated || c.Fence <= call.First().Fence))
+            if (call.Count() > 2 || (call.Count() == 2 && call.First().IsRepeated) || call.Skip(1).Any(c => !c.IsRepeated || c.Fence <= call.First().Fence))
             {
                 yield return $"call {call.Key} was made {call.Count()} times: {string.Join(", ", call.Select(c => $"fence {c.Fence}, repeated {c.IsRepeated}"))}";
             }

@@ -55,7 +55,7 @@ internal class StoreKiller : DispatchProxy
             return WithResult.MakeGenericMethod(method.ReturnType.GenericTypeArguments).Invoke(this, [method, arguments, number]);
         }
 
-        return method.ReturnType.IsAssignableTo(typeof(System.Collections.IEnumerable))
+        return method.ReturnType == typeof(RenewOutcome)
             ? Call(method, arguments, number)
             : throw new NotSupportedException($"The store's {method.Name} returns {method.ReturnType.Name}, around which nobody can be killed yet.");
     }

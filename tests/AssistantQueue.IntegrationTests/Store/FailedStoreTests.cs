@@ -190,13 +190,16 @@ public abstract class FailedStoreTests(StoreServer server) : StoreTest(server)
 
         Assert.Equal($"{a}:0 {d}:2", (await Read.HashAsync("thread:c"))["attempts"]);
         var batch = await ClaimOneAsync();
-        Assert.Equal((["a"], 0), (Texts(batch), batch.FailedAttempts));
+        Assert.Equal(["a"], Texts(batch));
+        Assert.Equal(0, batch.FailedAttempts);
         await RetryAsync(batch.Lease, posted: true);
         batch = await ClaimOneAsync();
-        Assert.Equal((["a"], 1), (Texts(batch), batch.FailedAttempts));
+        Assert.Equal(["a"], Texts(batch));
+        Assert.Equal(1, batch.FailedAttempts);
         await CompleteAsync(batch.Lease);
         batch = await ClaimOneAsync();
-        Assert.Equal((["d"], 2), (Texts(batch), batch.FailedAttempts));
+        Assert.Equal(["d"], Texts(batch));
+        Assert.Equal(2, batch.FailedAttempts);
     }
 
     [Fact]
