@@ -80,7 +80,7 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
         }
         catch (InvalidOperationException e)
         {
-            throw new StoreUnavailableException("No primary is connected.", e);
+            throw new StoreUnavailableException("No primary is connected (READONLY).", e);
         }
     }
 
