@@ -173,7 +173,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     /// <summary>Lets the third message arrive, once, and its owner know of it.</summary>
     private async Task FollowAsync(string call, Owner owner)
     {
-        var isTime = scenario.FollowsAt is { } at ? call == at : call.EndsWith("/responses", StringComparison.Ordinal) || call.EndsWith("/runs", StringComparison.Ordinal);
+        var isTime = scenario.FollowsAt.Count > 0 ? scenario.FollowsAt.Contains(call) : call.EndsWith("/responses", StringComparison.Ordinal) || call.EndsWith("/runs", StringComparison.Ordinal);
         if (scenario.HasFollower && isTime && Interlocked.Exchange(ref _followed, 1) == 0)
         {
             await AddAsync("three", scenario.FollowerDoes);
@@ -201,7 +201,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     /// <summary>Approves every call that waits, as an operator does.</summary>
     private async Task ApproveAsync(CancellationToken cancellationToken)
     {
-        if (await _producer!.ReadApprovalAsync(thread, cancellationToken) is { } asked
+        if (await _producer!.ReadApprovalAsync(thread, cancellationToken) is { Journal.Length: > 0 } asked
             && JsonSerializer.Deserialize(asked.Journal, StoreJson.Journal) is { } journal)
         {
             foreach (var call in journal.Rounds.SelectMany(r => r.Calls).Where(c => c.State == ToolCallState.AwaitingApproval && !asked.Decisions.ContainsKey(c.CallId)))

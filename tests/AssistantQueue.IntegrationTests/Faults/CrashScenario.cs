@@ -29,8 +29,8 @@ internal sealed record CrashScenario
     /// <summary>Gets what that third message does to their run.</summary>
     public BusyAction FollowerDoes { get; init; }
 
-    /// <summary>Gets the call during which the third message arrives; null is the first post of a run.</summary>
-    public string? FollowsAt { get; init; }
+    /// <summary>Gets the calls during whose first the third message arrives; none is the first post of a run.</summary>
+    public IReadOnlyList<string> FollowsAt { get; init; } = [];
 
     /// <summary>Gets a value indicating whether the model has a tool, <c>look</c>.</summary>
     public bool HasTool { get; init; }

@@ -150,7 +150,7 @@ internal static class CrashScenarios
             HasTool = true,
             HasFollower = true,
             FollowerDoes = BusyAction.Steer,
-            FollowsAt = "tool",
+            FollowsAt = ["tool"],
             MustPass = [.. Journey, nameof(IQueueStore.JoinAsync), Post, "tool"],
         },
         new()
@@ -169,7 +169,8 @@ internal static class CrashScenarios
             Command = "\n/slow 0.4",
             HasFollower = true,
             FollowerDoes = BusyAction.Interrupt,
-            FollowsAt = Look,
+            // An heir may find the whole reply where the conversation is read.
+            FollowsAt = [Look, "GET /v1/conversations/*/items"],
             MustPass = [.. Journey, nameof(IQueueStore.ReleaseAsync), Post, "POST /v1/responses/*/cancel"],
         },
         new()
@@ -179,7 +180,7 @@ internal static class CrashScenarios
             Command = "\n/slow 0.4",
             HasFollower = true,
             FollowerDoes = BusyAction.Interrupt,
-            FollowsAt = LookAtRun,
+            FollowsAt = [LookAtRun],
             MustPass = [.. Journey, nameof(IQueueStore.ReleaseAsync), PostRun, "POST /v1/threads/*/runs/*/cancel"],
         },
     ];
