@@ -102,9 +102,10 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
 
         // A server that answers READONLY is known for a replica soon, and the client sends it nothing more.
         var isReadOnly = e is RedisConnectionException { FailureType: ConnectionFailureType.UnableToResolvePhysicalConnection } && connection.Current is { IsConnected: true };
-        return new StoreUnavailableException(
-            isReadOnly ? "Redis can't take calls now: no primary is connected, what is connected is a replica (READONLY)." : $"Redis did not answer: {FirstLine(e.Message)}",
-            e) { MayHaveBeenDone = sent };
+        var message = isReadOnly
+            ? "Redis can't take calls now: no primary is connected, what is connected is a replica (READONLY)."
+            : $"Redis did not answer: {FirstLine(e.Message)}";
+        return new StoreUnavailableException(message, e) { MayHaveBeenDone = sent };
     }
 
     // The words of a start, a failover, a moving slot or a disk that is full. Redis 6 wraps what a script's first write was refused with: "ERR Error running script (…): … -READONLY …".

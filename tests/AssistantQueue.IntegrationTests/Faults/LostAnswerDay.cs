@@ -74,8 +74,8 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         Strike("retried", new OpenAIFault { Kind = OpenAIFaultKind.RunFails, Operation = "create_response" });
         Strike("busy", OpenAIFault.ConversationLocked());
         Strike("interrupted", new OpenAIFault { Kind = OpenAIFaultKind.RunNeverEnds, Operation = "create_response" });
-        // At each of its attempts, refused, so that what comes meanwhile joins the next; a second is as long as the pause can be.
-        Strike("part", OpenAIFault.RateLimit(TimeSpan.FromSeconds(1), "create_response"), new AssistantQueueOptions().MaxAttempts);
+        // Whenever it is sent, so that it uses up its attempts, and what comes meanwhile joins the next; a second is as long as the pause can be.
+        _emulator.Faults.Add(OpenAIFault.RateLimit(TimeSpan.FromSeconds(1), "create_response") with { Contains = Hello("part"), Count = null });
         await _host.StartAsync(cancellationToken);
         var queue = _host.Services.GetRequiredKeyedService<IAssistantMessageQueue>(_name);
 
@@ -279,7 +279,7 @@ internal sealed class LostAnswerDay : IAsyncDisposable
             ((string[])["messages:", "thread:", "due", "suspects", "held", "leases", "deliver", "failed"]).Any(s => k.StartsWith(s, StringComparison.Ordinal)));
     }
 
-    private void Strike(string word, OpenAIFault fault, int times = 1) => _emulator.Faults.Add(fault with { Contains = $"\"{Thread(word)}\"", Count = times });
+    private void Strike(string word, OpenAIFault fault) => _emulator.Faults.Add(fault with { Contains = $"\"{Thread(word)}\"", Count = 1 });
 
     private Task TakeAsync(string thread, string what)
     {
