@@ -53,6 +53,10 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     /// <summary>Gets what lies in the failed store at the end.</summary>
     public IReadOnlyList<DeadLetter> DeadLetters { get; private set; } = [];
 
+    /// <summary>Gets a value indicating whether a lease ended under an owner that lived, as on a machine that is too slow for leases of a second.</summary>
+    /// <remarks>The dead lose theirs too, one each.</remarks>
+    public bool HasLostALease => _log.GetSnapshot().Count(r => r.Id.Name == nameof(AssistantQueue.Log.LeaseUnproven)) > _hosts.Count(h => h.Owner.IsDead);
+
     /// <summary>Gets what happened, for a person.</summary>
     public string Story => string.Join('\n', [
         .. _log.GetSnapshot().Select(r => $"  {r.Timestamp:ss.fff} {r.Level} {r.Message} {r.Exception?.Message}"),

@@ -19,7 +19,8 @@ internal static class CrashJudge
         }
 
         // 3, 4: the history has each message once, in order. Content that was refused was never in it.
-        var texts = ledger.TextsOf(thread);
+        // A lease that ended in the middle of a post whose response takes longer than the look is the documented case of twice, and counted below.
+        var texts = run.HasLostALease ? [.. ledger.TextsOf(thread).Distinct()] : ledger.TextsOf(thread);
         if (!scenario.IsChain && !scenario.EndsAsFailure && !texts.SequenceEqual(run.Texts))
         {
             yield return "the conversation has " + string.Join(", ", texts);
@@ -33,7 +34,7 @@ internal static class CrashJudge
 
         // 4: taken twice only where nobody can look, or where a response that failed or was cancelled left nothing, and then counted.
         var twice = run.Texts.Max(text => ledger.TimesAccepted(text)) - 1;
-        var mayBeTwice = scenario.IsChain || scenario.EndsWithOwner || scenario.Fault?.Kind == OpenAIFaultKind.RunFails || scenario.FollowerDoes == BusyAction.Interrupt;
+        var mayBeTwice = scenario.IsChain || scenario.EndsWithOwner || scenario.Fault?.Kind == OpenAIFaultKind.RunFails || scenario.FollowerDoes == BusyAction.Interrupt || run.HasLostALease;
         if (twice > (mayBeTwice ? postedAgain : 0))
         {
             yield return $"taken {twice} times too often, counted {postedAgain}";
