@@ -49,9 +49,10 @@ public sealed class TakeoverTests(ITestOutputHelper output)
             await rig.Queue.AddMessageToThreadAsync($"c{i}", "hi");
         }
 
-        // At the API: whoever comes next can adopt them.
+        // At the API, and their owners have noted it: whoever comes next can adopt them.
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         await rig.Emulator.WaitForLedgerAsync(ledger => ledger.Runs.Count == Threads, patience.Token);
+        await Servers.AgreeAsync(async () => (await queue.ThreadsAsync()).All(thread => thread.IsAdoptable), "every thread's run is in its journal");
         if (!isOtherThereBefore)
         {
             await rig.StartWorkerAsync();
@@ -127,11 +128,11 @@ public sealed class TakeoverTests(ITestOutputHelper output)
         public async Task<long> IdleAsync() =>
             (await Task.WhenAll(Enumerable.Range(0, partitions).Select(p => database.SortedSetLengthAsync($"{{{prefix}:{p}}}:idle")))).Sum();
 
-        public async Task<(string Name, string Owner, long Fence)[]> ThreadsAsync() =>
+        public async Task<(string Name, string Owner, long Fence, bool IsAdoptable)[]> ThreadsAsync() =>
             await Task.WhenAll(Enumerable.Range(0, Threads).Select(async i =>
             {
-                var fields = await database.HashGetAsync($"{{{prefix}:{_keys.PartitionOf($"c{i}")}}}:thread:c{i}", ["owner", "fence"]);
-                return ($"c{i}", (string?)fields[0] ?? "", (long)fields[1]);
+                var fields = await database.HashGetAsync($"{{{prefix}:{_keys.PartitionOf($"c{i}")}}}:thread:c{i}", ["owner", "fence", "adoptable"]);
+                return ($"c{i}", (string?)fields[0] ?? "", (long)fields[1], fields[2] == "1");
             }));
     }
 }
