@@ -34,13 +34,9 @@ public sealed class ConversationTests
         BatchReplied? replied = null;
         while (replied is null)
         {
-            // Away after every third update, and back again; the tenth time to stay, and then the rest comes at once.
+            // Away after every third update, and back again; the tenth time to stay, and once it has seen something the rest comes at once.
             var (seen, before) = (0, text.Length);
-            if (++visits == 10)
-            {
-                await rig.Emulator.ChangeAsync(new EmulatorSettings { DeltaPauseMs = 0 }, limit.Token);
-            }
-
+            visits++;
             await foreach (var update in rig.Queue.WatchThreadAsync("t", after, limit.Token))
             {
                 after = update.Position;
@@ -55,6 +51,11 @@ public sealed class ConversationTests
                 if ((++seen == 3 && visits < 10) || replied is not null)
                 {
                     break;
+                }
+
+                if (seen == 1 && visits == 10)
+                {
+                    await rig.Emulator.ChangeAsync(new EmulatorSettings { DeltaPauseMs = 0 }, limit.Token);
                 }
             }
 
