@@ -19,6 +19,8 @@ public sealed class TakeoverTests(ITestOutputHelper output)
 
     [Theory]
     [InlineData(1, false)]
+    [InlineData(1, true)]
+    [InlineData(8, false)]
     [InlineData(8, true)]
     public async Task WorkerKilled_AnotherHasFreeSlots_TakesEveryThreadOverWithinLockDurationAndASecond(int partitions, bool isOtherThereBefore)
     {
