@@ -1,10 +1,11 @@
 using System.Runtime.CompilerServices;
+using AssistantQueue.Tests.Agents;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace AssistantQueue.TestHost;
 
-/// <summary>The model of <c>worker --chat true</c>: told "use tools" it asks for two at once, told "a story" it writes one in three pieces, otherwise it answers with every text, call and result that it was given.</summary>
+/// <summary>The model of <c>worker --chat true</c> and <c>--agent true</c>: told "use tools" it asks for two at once, told "a story" it writes one in three pieces, otherwise it answers with every text, call and result that it was given.</summary>
 internal sealed class LocalModel(bool hangs) : IChatClient
 {
     /// <summary>Gives a queue this model and its tools; with <paramref name="hangs"/> the tool "slow" never returns, and a story stops before its last piece. Each call prints a line.</summary>
@@ -19,6 +20,10 @@ internal sealed class LocalModel(bool hangs) : IChatClient
                 return output;
             },
             "slow"));
+
+    /// <summary>Gives a queue an agent of this model, which calls its tools itself.</summary>
+    public static void UseAgent(IAssistantQueueBuilder queue) => queue
+        .UseAgent(new TestAgent(new LocalModel(hangs: false), AIFunctionFactory.Create(() => "quick done", "quick"), AIFunctionFactory.Create(() => "slow done", "slow")));
 
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
         IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)

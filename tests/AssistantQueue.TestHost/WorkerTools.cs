@@ -9,7 +9,7 @@ internal static class WorkerTools
 {
     private static readonly Lock OneAtATime = new();
 
-    /// <summary><c>note</c> gives its text back; <c>hang</c> never returns while <c>hold</c> lies in the folder; <c>refund</c> needs an approval.</summary>
+    /// <summary><c>note</c> gives its text back; <c>hang</c> never returns while <c>hold</c> lies in the folder; <c>book</c> returns more than the API takes; <c>refund</c> needs an approval.</summary>
     public static void Add(IAssistantQueueBuilder queue, string folder)
     {
         var file = Path.Combine(folder, $"calls-{Environment.ProcessId}.jsonl");
@@ -26,6 +26,7 @@ internal static class WorkerTools
                 return text;
             },
             "hang"));
+        queue.AddTool(AIFunctionFactory.Create((AIFunctionArguments arguments) => Made(file, arguments, new string('x', 11_000_000)), "book"));
         queue.AddTool(new ApprovalRequiredAIFunction(AIFunctionFactory.Create((string text, AIFunctionArguments arguments) => Made(file, arguments, text), "refund")));
     }
 

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace AssistantQueue.TestHost;
 
-/// <summary><c>worker --AssistantQueue:RedisConnectionString … --AssistantQueue:OpenAI:Endpoint … --replies DIR</c>: a worker of its own; every setting of the queue is an argument; <c>--chat true</c> runs a <see cref="LocalModel"/> instead, with <c>--hangs true</c> one whose tool never returns and whose story never ends.</summary>
+/// <summary><c>worker --AssistantQueue:RedisConnectionString … --AssistantQueue:OpenAI:Endpoint … --replies DIR</c>: a worker of its own; every setting of the queue is an argument; <c>--chat true</c> runs a <see cref="LocalModel"/> instead, with <c>--hangs true</c> one whose tool never returns and whose story never ends, and <c>--agent true</c> an agent of it.</summary>
 /// <remarks><c>--poison THREAD</c> takes a backend that answers by itself and kills the process when that thread is run. <c>--tools DIR</c> registers <see cref="WorkerTools"/>. Handlers append a <see cref="Delivered"/> as a line of JSON to a file of the process in that folder. Logs go to standard error.</remarks>
 internal static class WorkerVerb
 {
@@ -31,6 +31,10 @@ internal static class WorkerVerb
         else if (builder.Configuration.GetValue<bool>("chat"))
         {
             LocalModel.Use(queue, builder.Configuration.GetValue<bool>("hangs"));
+        }
+        else if (builder.Configuration.GetValue<bool>("agent"))
+        {
+            LocalModel.UseAgent(queue);
         }
         else
         {

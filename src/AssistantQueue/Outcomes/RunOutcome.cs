@@ -27,7 +27,7 @@ internal sealed record RunPoisonous : RunOutcome;
 
 /// <summary>What is stored for the batch can't be read; it was not run.</summary>
 /// <param name="Error">What is broken.</param>
-/// <param name="Through">The message that can't be read, with which those before it are given up; null gives up the whole batch.</param>
+/// <param name="Through">The batch's oldest message, which alone is given up; null gives up the whole batch.</param>
 internal sealed record RunUnreadable(string Error, long? Through) : RunOutcome;
 
 /// <summary>What is stored was written by a newer version of the library; it was not run.</summary>

@@ -41,7 +41,19 @@ internal sealed class RunStep(
         if (stored.Error is { } error)
         {
             // Of what the API has, or may have, no part goes on by itself.
-            return new RunUnreadable(error, stored.Journal is { PostedThrough: 0, Rounds.Count: 0 } ? stored.BrokenSequence : null);
+            if (stored.BrokenAt is not { } at || MayBePosted(batch, at, stored.Journal))
+            {
+                return new RunUnreadable(error, null);
+            }
+
+            if (at == 0)
+            {
+                return new RunUnreadable(error, batch.Entries[0].Sequence);
+            }
+
+            // Those before it are answered first; then it is the oldest.
+            batch.LeaveBehind(at);
+            stored = stored with { Messages = [.. stored.Messages.Take(at)] };
         }
 
         if (batch.Deaths >= settings.MaxDeaths)
@@ -139,6 +151,13 @@ internal sealed class RunStep(
         };
     }
 
+    /// <summary>Whether the API has, or may have, messages of a batch from a place on.</summary>
+    private static bool MayBePosted(ClaimedBatch batch, int from, RunJournal journal)
+    {
+        var before = from == 0 ? 0 : batch.Entries[from - 1].Sequence;
+        return journal.PostedThrough > before || journal.Rounds.Any(r => r.Through == 0 || r.Through > before);
+    }
+
     /// <summary>Whether messages joined the batch that no post carries yet.</summary>
     private static bool HasUnsent(IReadOnlyList<BatchMessage> messages, RunJournal journal) =>
         messages[^1].Sequence > journal.PostedThrough && journal.Rounds.All(r => r.Through > 0 && r.Through < messages[^1].Sequence);
@@ -146,7 +165,7 @@ internal sealed class RunStep(
     /// <summary>Lets messages that ask for it join the run: the store seals them into the batch, then the run gets them.</summary>
     private async Task<IReadOnlyList<BatchMessage>> JoinAsync(BatchRun run, ClaimedBatch batch, HeldLease held, CancellationToken cancellationToken)
     {
-        if ((held.Wish & RunWish.Join) == 0)
+        if ((held.Wish & RunWish.Join) == 0 || batch.HasLeftBehind)
         {
             return [];
         }

@@ -8,8 +8,8 @@ namespace AssistantQueue.Run;
 /// <param name="Journal">The journal; a fresh one when none is stored.</param>
 /// <param name="NewerVersion">The version, when something was written by a newer library; null otherwise.</param>
 /// <param name="Error">What is broken; null when all could be read.</param>
-/// <param name="BrokenSequence">The sequence number of the first message that is broken; null when none is, or what is broken concerns them all.</param>
-internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJournal Journal, int? NewerVersion, string? Error, long? BrokenSequence = null)
+/// <param name="BrokenAt">The place in the batch of the first message that is broken; null when none is, or what is broken concerns them all.</param>
+internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJournal Journal, int? NewerVersion, string? Error, int? BrokenAt = null)
 {
     /// <summary>The version of messages that this library writes and the newest it can read.</summary>
     public const int MessageVersion = 0;
@@ -19,8 +19,8 @@ internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJour
         var messages = new List<BatchMessage>(batch.Entries.Count);
         int? newer = null;
         string? error = null;
-        long? broken = null;
-        foreach (var entry in batch.Entries)
+        int? broken = null;
+        foreach (var (place, entry) in batch.Entries.Index())
         {
             try
             {
@@ -35,7 +35,7 @@ internal sealed record StoredBatch(IReadOnlyList<BatchMessage> Messages, RunJour
             catch (Exception e) when (IsUnreadable(e))
             {
                 // Not e's message: it may quote what the user said.
-                broken ??= entry.Sequence;
+                broken ??= place;
                 error ??= $"The stored message with sequence {entry.Sequence} can't be read ({e.GetType().Name}, {entry.Body.Length:N0} characters).";
             }
         }

@@ -94,6 +94,17 @@ internal sealed record ClaimedBatch
     /// <summary>Whether somebody was told that it began; false says nothing in a Cluster.</summary>
     public bool IsWatched { get; init; }
 
+    /// <summary>Gets whether sealed messages were left behind.</summary>
+    public bool HasLeftBehind { get; private set; }
+
+    /// <summary>Leaves all but the oldest messages to a later batch: they go on like newer ones.</summary>
+    public void LeaveBehind(int kept)
+    {
+        _entries = [.. _entries.Take(kept)];
+        _last = _entries[^1].Sequence;
+        HasLeftBehind = true;
+    }
+
     /// <summary>Messages joined the batch while it was run.</summary>
     public void Join(IReadOnlyList<StoredEntry> entries)
     {

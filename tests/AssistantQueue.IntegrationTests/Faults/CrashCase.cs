@@ -28,11 +28,13 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
 {
     private static readonly string[] MayRemain = ["conversation:", "replies:", "events:", "request:", "counters", "workers", "idle", "failed"];
 
+    private static readonly string[] LeaseEnds = [nameof(AssistantQueue.Log.LeaseUnproven), nameof(AssistantQueue.Log.LeaseLost)];
+
     private readonly string _prefix = TestRedis.NewPrefix();
     private readonly ConcurrentQueue<Offer> _offers = new();
     private readonly ConcurrentQueue<ToolCall> _calls = new();
     private readonly FakeLogCollector _log = new();
-    private readonly List<(IHost Host, Owner Owner)> _hosts = [];
+    private readonly List<(IHost Host, Owner Owner, FakeLogCollector Log)> _hosts = [];
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private RedisQueueStore? _producer;
     private int _followed;
@@ -54,8 +56,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     public IReadOnlyList<DeadLetter> DeadLetters { get; private set; } = [];
 
     /// <summary>Gets a value indicating whether a lease ended under an owner that lived, as on a machine that is too slow for leases of a second.</summary>
-    /// <remarks>The dead lose theirs too, one each.</remarks>
-    public bool HasLostALease => _log.GetSnapshot().Count(r => r.Id.Name == nameof(AssistantQueue.Log.LeaseUnproven)) > _hosts.Count(h => h.Owner.IsDead);
+    public bool HasLostALease => _hosts.Any(h => h.Log.GetSnapshot().Any(r => r.Timestamp < h.Owner.DiedAt && LeaseEnds.Contains(r.Id.Name)));
 
     /// <summary>Gets what happened, for a person.</summary>
     public string Story => string.Join('\n', [
@@ -100,7 +101,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var (host, owner) in _hosts)
+        foreach (var (host, owner, _) in _hosts)
         {
             owner.Bury();
             host.Dispose();
@@ -129,8 +130,9 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     private async Task<Owner> StartAsync(CrashPoint? diesAt)
     {
         var owner = new Owner(diesAt);
+        var log = new FakeLogCollector();
         var builder = Host.CreateEmptyApplicationBuilder(null);
-        builder.Logging.SetMinimumLevel(LogLevel.Information).AddProvider(new FakeLoggerProvider(_log));
+        builder.Logging.SetMinimumLevel(LogLevel.Information).AddProvider(new FakeLoggerProvider(_log)).AddProvider(new FakeLoggerProvider(log));
         builder.Services.AddSingleton(tears ? TornScripts.On(redis, owner, diesAt) : redis);
         builder.Services.AddKeyedSingleton("AssistantQueue", new HttpClient(new ApiKiller(owner, call => RequestAsync(call, owner))) { Timeout = Timeout.InfiniteTimeSpan });
         var queue = builder.Services.AddAssistantMessageQueue(thread, Configure)
@@ -152,7 +154,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
         Decorate(builder.Services, owner);
         var host = builder.Build();
-        _hosts.Add((host, owner));
+        _hosts.Add((host, owner, log));
         await host.StartAsync();
         return owner;
     }

@@ -24,6 +24,9 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
     /// <summary>Gets what completes when it dies.</summary>
     public Task Died => _died.Task;
 
+    /// <summary>Gets when it died; the end of time while it lives.</summary>
+    public DateTimeOffset DiedAt { get; private set; } = DateTimeOffset.MaxValue;
+
     /// <summary>Gets what completes when it was told that a newer message wants something of its run.</summary>
     public Task Wished => _wished.Task;
 
@@ -85,6 +88,7 @@ internal sealed class Owner(CrashPoint? diesAt) : IDisposable
         _passed.Enqueue(point);
         if (point == diesAt)
         {
+            DiedAt = DateTimeOffset.UtcNow;
             // On the pool: what ends with the owner must not run here, between the call and its answer.
             _ = _life.CancelAsync();
             _died.TrySetResult();

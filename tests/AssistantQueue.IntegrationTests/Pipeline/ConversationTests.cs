@@ -190,6 +190,20 @@ public sealed class ConversationTests
 
     [Theory]
     [MemberData(nameof(Apis))]
+    public async Task Tool_ReturnsElevenMillionCharacters_TheModelIsToldAndGetsNoneOfThem(string api)
+    {
+        await using var rig = await StartAsync(api);
+        await rig.StartWorkerAsync("--tools", rig.Folder);
+        using var limit = Patience();
+
+        var reply = await rig.Queue.WaitForReplyAsync(await rig.Queue.AddMessageToThreadAsync("t", "read it to me\n/tool book {}"), limit.Token);
+
+        Assert.Contains("book returned “Error: the tool's result has 11,000,000 characters, more than the 10,485,760 that can be taken.”", reply.Text, StringComparison.Ordinal);
+        Assert.Equal("book", Assert.Single(rig.Calls).Tool);
+    }
+
+    [Theory]
+    [MemberData(nameof(Apis))]
     public async Task Approval_GivenByTheProducer_LetsAnyWorkerGoOn(string api)
     {
         await using var rig = await StartAsync(api);
@@ -250,6 +264,38 @@ public sealed class ConversationTests
 
         Assert.Equal([first.MessageId, second.MessageId], reply.MessageIds);
         Assert.Contains("[user: and hurry]", reply.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Agent_InWorkerProcesses_IsWatchedAndItsSessionGoesOnAfterAKill()
+    {
+        await using var rig = await StartAsync("Responses");
+        var first = await rig.StartWorkerAsync("--agent", "true");
+        using var limit = Patience();
+        await rig.Queue.AddMessageToThreadAsync("t", "use tools", cancellationToken: limit.Token);
+        var (told, text) = (new List<string>(), "");
+        await foreach (var update in rig.Queue.WatchThreadAsync("t", "0", limit.Token))
+        {
+            text += (update as TextDelta)?.Text;
+            if (update is ToolCalled or ToolAnswered)
+            {
+                told.Add($"{update.GetType().Name} {(update as ToolCalled)?.Name ?? ((ToolAnswered)update).Name}");
+            }
+            else if (update is BatchReplied { Reply: var reply })
+            {
+                Assert.Equal(reply.Text, text);
+                break;
+            }
+        }
+
+        await first.KillAsync();
+        await rig.StartWorkerAsync("--agent", "true");
+        var next = await rig.Queue.WaitForReplyAsync(await rig.Queue.AddMessageToThreadAsync("t", "and then?", cancellationToken: limit.Token), limit.Token);
+
+        Assert.Equal(["ToolAnswered quick", "ToolAnswered slow", "ToolCalled quick", "ToolCalled slow"], told.Order(StringComparer.Ordinal));
+        Assert.StartsWith("[user: use tools][call q][call s][q = quick done][s = slow done]", text, StringComparison.Ordinal);
+        Assert.StartsWith(text + "[assistant: ", next.Text, StringComparison.Ordinal);
+        Assert.EndsWith("[user: and then?]", next.Text, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using AssistantQueue.Run;
 using AssistantQueue.Store;
 using AssistantQueue.Tests.Watch;
+using AssistantQueue.Tests.Worker;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -11,7 +12,9 @@ namespace AssistantQueue.Tests.Run;
 /// <summary>What a run tells: kept within bounds, published only while somebody watches and not more often than it may.</summary>
 public sealed class LiveReplyTests : IAsyncDisposable
 {
-    private readonly FakeTimeProvider _time = new();
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(40);
+
+    private readonly AlarmedTime _time = new();
     private readonly Channel<IReadOnlyList<LiveItem>> _published = Channel.CreateUnbounded<IReadOnlyList<LiveItem>>();
     private readonly FakeStore _store = new();
     private readonly LiveReply _live;
@@ -37,7 +40,12 @@ public sealed class LiveReplyTests : IAsyncDisposable
     [Fact]
     public async Task Deltas_ManyASecond_AreJoinedToTwentyFivePublications()
     {
-        var (items, publications) = (new List<LiveItem>(), 0);
+        var (items, publications, times) = (new List<LiveItem>(), 0, new List<DateTimeOffset>());
+        _store.OnPublish = (_, published) =>
+        {
+            times.Add(_time.GetUtcNow());
+            _published.Writer.TryWrite(published);
+        };
         _live.Ask(0);
         for (var i = 1; i <= 1_000; i++)
         {
@@ -58,8 +66,9 @@ public sealed class LiveReplyTests : IAsyncDisposable
             publications++;
         }
 
-        // One every 40 ms of the second that passed, and what was left at the end.
+        // One every 40 ms of the second that passed, and what was left at the end; each 40 ms behind the one before.
         Assert.InRange(publications, 25, 26);
+        Assert.All(times.Zip(times.Skip(1)), pair => Assert.True(pair.Second - pair.First >= Pause, $"{pair.Second - pair.First}"));
         Assert.Equal(string.Concat(Enumerable.Range(0, 1_000).Select(i => $"{i} ")), string.Concat(items.Select(i => i.Text)));
         Assert.Equal(items.Select((_, i) => i + 1), items.Select(i => i.Index));
     }
@@ -174,21 +183,43 @@ public sealed class LiveReplyTests : IAsyncDisposable
 
     private Task<IReadOnlyList<LiveItem>> NextAsync() => PumpAsync(_published.Reader.ReadAsync().AsTask());
 
-    // The pause is a timer of the fake clock, and nobody says when it has been set: the clock goes on until it has rung.
     private async Task<T> PumpAsync<T>(Task<T> task)
     {
         await PumpAsync((Task)task);
         return await task;
     }
 
+    // The pause is a timer of the fake clock: whenever one is set, the clock goes on until it has rung.
     private async Task PumpAsync(Task task)
     {
         while (!task.IsCompleted)
         {
-            _time.Advance(TimeSpan.FromMilliseconds(1));
-            await Task.Yield();
+            var alarm = _time.Alarms.WaitToReadAsync().AsTask();
+            if (await Task.WhenAny(task, alarm).WaitAsync(TestTimes.Patience) == alarm)
+            {
+                while (_time.Alarms.TryRead(out _))
+                {
+                }
+
+                _time.Advance(Pause);
+            }
         }
 
         await task;
+    }
+
+    /// <summary>A clock that says when a timer has been set.</summary>
+    private sealed class AlarmedTime : FakeTimeProvider
+    {
+        private readonly Channel<bool> _alarms = Channel.CreateUnbounded<bool>();
+
+        public ChannelReader<bool> Alarms => _alarms.Reader;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = base.CreateTimer(callback, state, dueTime, period);
+            _alarms.Writer.TryWrite(true);
+            return timer;
+        }
     }
 }

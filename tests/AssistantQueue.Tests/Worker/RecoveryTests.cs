@@ -295,23 +295,65 @@ public class RecoveryTests
     }
 
     [Fact]
-    public async Task Message_ThatCanNotBeRead_AmongGoodOnes_TakesOnlyThoseBeforeItWithIt()
+    public async Task Message_ThatCanNotBeRead_AmongGoodOnes_FailsAloneAndTheyAreAnsweredInOrder()
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
-        var first = await rig.AddAsync("c1", "before");
+        await rig.AddAsync("c1", "two");
+        await rig.AddAsync("c1", "before");
         var broken = await rig.AddRawAsync("c1", """{"id":"m1","text":""");
         await rig.AddAsync("c1", "behind");
         await rig.AddAsync("c1", "it");
         await rig.StartWorkerAsync();
 
         var failure = await rig.Handler.NextFailureAsync();
-        var reply = await rig.Handler.NextReplyAsync();
+        var (before, behind) = (await rig.Handler.NextReplyAsync(), await rig.Handler.NextReplyAsync());
 
-        Assert.Equal((FailureKind.Corrupt, first.Sequence, broken.Sequence), (failure.Kind, failure.FirstSequence, failure.LastSequence));
+        Assert.Equal((FailureKind.Corrupt, broken.Sequence, broken.Sequence), (failure.Kind, failure.FirstSequence, failure.LastSequence));
         Assert.Contains($"sequence {broken.Sequence} ", failure.Error, StringComparison.Ordinal);
-        Assert.Equal(["id-before", $"sequence:{broken.Sequence}"], failure.MessageIds);
-        Assert.Equal(("behind|it", 1), (reply.Text, reply.Attempt));
-        Assert.Equal(2, (await rig.Store.Failed.ReadAsync(failure.BatchId, default))!.Messages.Count);
+        Assert.Equal([$"sequence:{broken.Sequence}"], failure.MessageIds);
+        Assert.Equal(("two|before", 1), (before.Text, before.Attempt));
+        Assert.Equal(("behind|it", 1), (behind.Text, behind.Attempt));
+        Assert.Equal("""{"id":"m1","text":""", Assert.Single((await rig.Store.Failed.ReadAsync(failure.BatchId, default))!.Messages).Body);
+    }
+
+    [Fact]
+    public async Task Message_WithoutAHeader_AmongGoodOnes_FailsAloneAndTheyAreAnsweredInOrder()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        await rig.AddAsync("c1", "before");
+        await rig.AddAsync("c1", "broken");
+        await rig.AddAsync("c1", "behind");
+        await using var redis = await rig.ToRedisAsync();
+        await redis.GetDatabase().ListSetByIndexAsync($"{rig.Keys}:messages:c1", 1, "not ours");
+        await rig.StartWorkerAsync();
+
+        var failure = await rig.Handler.NextFailureAsync();
+        var replies = new[] { await rig.Handler.NextReplyAsync(), await rig.Handler.NextReplyAsync() };
+
+        Assert.Equal(["before", "behind"], replies.Select(r => r.Text));
+        Assert.Equal("not ours", Assert.Single((await rig.Store.Failed.ReadAsync(failure.BatchId, default))!.Messages).Body);
+        Assert.Single((await rig.Store.Failed.ListAsync(default).ToListAsync()));
+    }
+
+    [Fact]
+    public async Task Message_ThatCanNotBeRead_BehindWhatAnEarlierOwnerPosted_FailsAloneAndTheRunIsAdopted()
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        var first = await rig.AddAsync("c1", "before");
+        await rig.AddRawAsync("c1", """{"id":"m1","text":""");
+        await rig.AddAsync("c1", "behind");
+        var batch = (await rig.ClaimAsDyingWorkerAsync()).Batches[0];
+        var journal = new RunJournal { Rounds = { new JournalRound { RunId = "r1", Through = first.Sequence } }, PostedThrough = first.Sequence };
+        await rig.Store.WriteJournalAsync(batch.Lease, new JournalWrite(JsonSerializer.Serialize(journal, StoreJson.Journal), true, []), default);
+        await rig.EndLeasesAsync();
+        await rig.StartWorkerAsync();
+
+        var failure = await rig.Handler.NextFailureAsync();
+        var (before, behind) = (await rig.Handler.NextReplyAsync(), await rig.Handler.NextReplyAsync());
+
+        Assert.Single(failure.MessageIds);
+        Assert.Equal((batch.Lease.BatchId, "before"), (before.BatchId, before.Text));
+        Assert.Equal("behind", behind.Text);
     }
 
     [Fact]

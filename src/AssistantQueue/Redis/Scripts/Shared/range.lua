@@ -8,7 +8,8 @@ local function owned_range(thread, known)
   if not through or through >= last then return first, last, sealed, sealed end
   local count = 0
   for _, entry in ipairs(redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, sealed - 1)) do
-    if (header(entry) or 0) > through then break end
+    local sequence = header(entry)
+    if not sequence or sequence > through then break end
     count = count + 1
   end
   return first, through, count, sealed
