@@ -156,7 +156,7 @@ public sealed record BatchInterrupted : ThreadUpdate
     /// <summary>Gets the sequence number of the last message concerned.</summary>
     public required long LastSequence { get; init; }
 
-    /// <summary>Gets what the run had written by then, at most its last 16,384 characters. Empty when that isn't known: the run's worker died meanwhile.</summary>
+    /// <summary>Gets what the run had written by then, at most its last 16,384 characters. Empty when that isn't known: the run's worker died meanwhile, or its backend tells no text while the run is under way (OpenAI that is polled, not streamed).</summary>
     public string Text { get; init; } = "";
 
     /// <summary>Gets where <see cref="Text"/> begins in the run's text, in characters; zero when it is all of it.</summary>

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using AssistantQueue.Tests.Agents;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 

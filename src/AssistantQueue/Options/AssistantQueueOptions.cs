@@ -48,8 +48,8 @@ public sealed class AssistantQueueOptions
     /// <value>The default is <see cref="WindowKind.Fixed"/>.</value>
     public WindowKind Window { get; set; } = WindowKind.Fixed;
 
-    /// <summary>Gets or sets the end of a sliding window, however much is typed.</summary>
-    /// <remarks>At least <see cref="MessageDelay"/>, up to 30 days; used with <see cref="WindowKind.Sliding"/> only. Too small: the window slides no more. Too large: who keeps typing is never answered.</remarks>
+    /// <summary>Gets or sets the end of a sliding window, and of the time for which <see cref="IAssistantMessageQueue.NotifyTypingAsync"/> holds a thread back, from its oldest message on.</summary>
+    /// <remarks>At least <see cref="MessageDelay"/>, up to 30 days; with <see cref="WindowKind.Fixed"/> it may be less, and then typing holds nothing back. Too small: the window slides no more. Too large: who keeps typing is never answered.</remarks>
     /// <value>The default is 60 seconds.</value>
     public TimeSpan MaxMessageDelay { get; set; } = TimeSpan.FromSeconds(60);
 

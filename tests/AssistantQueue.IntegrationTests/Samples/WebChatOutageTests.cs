@@ -2,10 +2,12 @@ using System.Net;
 using System.Net.Http.Json;
 using AssistantQueue.Emulators;
 using AssistantQueue.IntegrationTests.Faults;
+using AssistantQueue.IntegrationTests.Running;
 
 namespace AssistantQueue.IntegrationTests.Samples;
 
 /// <summary>What WebChat's callers are told when Redis took a message and its answer is lost.</summary>
+[WaitsMostly]
 public sealed class WebChatOutageTests
 {
     // The queue asks for a minute before it says that it doesn't know.

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using AssistantQueue.Store;
+using AssistantQueue.TestHost;
 using AssistantQueue.Tests.ChatClient;
 using AssistantQueue.Tests.Worker;
 using Microsoft.Agents.AI;

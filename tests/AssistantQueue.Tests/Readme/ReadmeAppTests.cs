@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using AssistantQueue.Emulators;
-using AssistantQueue.Tests.Agents;
+using AssistantQueue.TestHost;
 using AssistantQueue.Tests.ChatClient;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;

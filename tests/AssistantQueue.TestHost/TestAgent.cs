@@ -3,10 +3,10 @@ using System.Text.Json;
 using Microsoft.Agents.AI;
 using Microsoft.Extensions.AI;
 
-namespace AssistantQueue.Tests.Agents;
+namespace AssistantQueue.TestHost;
 
 /// <summary>An agent of the kind that the framework's own is: a chat client that calls the agent's functions, and a session that holds what was said.</summary>
-internal sealed class TestAgent(IChatClient client, params AITool[] tools) : AIAgent
+public sealed class TestAgent(IChatClient client, params AITool[] tools) : AIAgent
 {
     /// <summary>Called before a session is read; what it throws is the answer.</summary>
     public Action<JsonElement> OnRead { get; set; } = _ => { };
