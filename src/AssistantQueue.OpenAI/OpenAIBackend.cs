@@ -33,6 +33,10 @@ internal sealed class OpenAIBackend(
             {
                 yield return update;
             }
+
+            // not: through the channel, where a cancellation would drop it
+            // but: by itself; the journal has forgotten the run by now, and without its reply the next owner would post again
+            yield return (await running)!;
         }
         finally
         {
@@ -52,7 +56,8 @@ internal sealed class OpenAIBackend(
 
     public string? FindContentFault(IReadOnlyList<AIContent> contents) => ContentRules.Fault(chosenApi, contents);
 
-    private async Task RunIntoAsync(BatchRun run, ChannelWriter<RunUpdate> updates, CancellationToken cancellationToken)
+    // null: the run failed, and the reader gets the exception
+    private async Task<RunCompleted?> RunIntoAsync(BatchRun run, ChannelWriter<RunUpdate> updates, CancellationToken cancellationToken)
     {
         try
         {
@@ -70,13 +75,14 @@ internal sealed class OpenAIBackend(
             var api = Runner(run);
             run.Journal.Notes[StateNames.Api] = api.Name;
             var reply = await api.RunAsync(Context(run, update => updates.WriteAsync(update, cancellationToken)), cancellationToken);
-            await updates.WriteAsync(reply, cancellationToken);
             updates.Complete();
+            return reply;
         }
         catch (Exception exception)
         {
             // not lost: the reader gets it
             updates.Complete(exception);
+            return null;
         }
     }
 

@@ -42,6 +42,29 @@ public class StoppingTests : BackendTest
         Assert.Single(Ledger.Runs);
     }
 
+    [Theory]
+    [InlineData(OpenAIApi.Responses, false)]
+    [InlineData(OpenAIApi.Responses, true)]
+    [InlineData(OpenAIApi.Assistants, false)]
+    [InlineData(OpenAIApi.Assistants, true)]
+    public async Task Run_StoppedBetweenItsEndAndItsReply_HandsTheReplyOver(OpenAIApi api, bool stream)
+    {
+        using var stop = new CancellationTokenSource();
+        var backend = NewBackend(options => (options.Api, options.AssistantId, options.Stream) = (api, "asst_1", stream));
+        var batch = new StoredBatch("t", "hi") { AtEnd = stop.Cancel };
+
+        var updates = new List<RunUpdate>();
+        await foreach (var update in backend.RunAsync(batch.NextOwner(), stop.Token))
+        {
+            updates.Add(update);
+        }
+
+        Assert.True(stop.IsCancellationRequested);
+        Assert.Contains("hi", Assert.IsType<RunCompleted>(updates[^1]).Text);
+        Assert.Equal(1, updates.Count(update => update is RunCompleted));
+        Assert.Equal("completed", Assert.Single(Ledger.Runs).Status);
+    }
+
     [Fact]
     public async Task Run_OwnerLostTheThreadBeforeThePost_SendsNothing()
     {

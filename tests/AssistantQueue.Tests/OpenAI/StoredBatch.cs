@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Text.Json;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Run;
@@ -43,6 +44,9 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
     /// <summary>Gets what the worker's check of the lease does.</summary>
     public Action? ThrowIfNotOwned { get; init; }
 
+    /// <summary>Gets what happens when the first owner's run has ended and its rounds are forgotten, before its reply is handed over.</summary>
+    public Action? AtEnd { get; init; }
+
     /// <summary>Gets the queue's tools; null when it has none.</summary>
     public TestTools? Tools { get; init; }
 
@@ -69,7 +73,7 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
             Tools = Tools is null ? new BatchRun((_, _) => Task.CompletedTask) { ThreadId = "", BatchId = "", Fence = 0, Messages = [] }.Tools : ToolsOf(Tools),
             Join = (run, _) => Task.FromResult(Join(run)),
             Conversation = new ConversationState(Conversation),
-            Journal = Journal is null ? new RunJournal { Instructions = Instructions } : StoredJournal,
+            Journal = Journal is null ? new RunJournal { Instructions = Instructions, Rounds = new Rounds(AtEnd) } : StoredJournal,
         };
     }
 
@@ -152,5 +156,14 @@ internal sealed class StoredBatch(string threadId, params IReadOnlyList<AIConten
         }
 
         run.Conversation.AcceptChanges();
+    }
+
+    private sealed class Rounds(Action? cleared) : Collection<JournalRound>
+    {
+        protected override void ClearItems()
+        {
+            base.ClearItems();
+            cleared?.Invoke();
+        }
     }
 }
