@@ -21,7 +21,7 @@ public interface IAssistantBackend
     /// </remarks>
     /// <param name="run">The batch.</param>
     /// <param name="cancellationToken">Ends the waiting: ten seconds when time was up or the batch is given up; an interruption is given as long as the run's time and its lease last.</param>
-    /// <returns>A task that completes when the run has ended, or when there is none. When it fails, the run is followed, because its reply may be there; that it was cancelled it then says with <see cref="AssistantBackendException.Code"/> <c>cancelled</c>.</returns>
+    /// <returns>A task that completes when the run has ended, or when there is none. When it fails, the run is followed with another <see cref="RunAsync"/>, because its reply may be there, and text that this tells again from the run's beginning is left out; that it was cancelled it then says with <see cref="AssistantBackendException.Code"/> <c>cancelled</c>.</returns>
     Task CancelAsync(BatchRun run, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Says what keeps the backend from taking a message's content, so that enqueue can refuse it at once. Called in the producer's process, when the backend is registered there too; what it lets pass may still fail when it is run.</summary>

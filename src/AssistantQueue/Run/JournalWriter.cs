@@ -18,8 +18,9 @@ internal sealed class JournalWriter : IDisposable
     private readonly CancellationTokenRegistration _onStop;
 #pragma warning disable CA2213 // They have no timers, and a renewal that is just telling of a newer message, or a run that was left and still saves, may end them later: not disposed.
     private readonly CancellationTokenSource _givenBack = new();
-    private readonly CancellationTokenSource _interrupted = new();
+    private volatile CancellationTokenSource _interrupted = new();
 #pragma warning restore CA2213
+    private JournalRound? _missed;
     private volatile bool _isAdoptable;
     private volatile bool _isInterruptible;
 
@@ -37,11 +38,20 @@ internal sealed class JournalWriter : IDisposable
         held.OnWish(InterruptIfWanted);
     }
 
-    /// <summary>Ends when a newer message wants the run to be cancelled, and it can be.</summary>
+    /// <summary>Ends when a newer message wants the run to be cancelled, and it can be. Another token after <see cref="Missed"/>.</summary>
     public CancellationToken Interrupted => _interrupted.Token;
 
     /// <summary>Ends when the run is to be given back although it has time left.</summary>
     public CancellationToken GivenBack => _givenBack.Token;
+
+    /// <summary>The cancellation of the run's last round came too late: that one is followed to its end. When it ends with tool calls, the round after them can be interrupted.</summary>
+    public void Missed(RunJournal journal)
+    {
+        _missed = journal.LastRound;
+        // First, so that a wish that is told just now can't end the new token.
+        _isInterruptible = false;
+        _interrupted = new CancellationTokenSource();
+    }
 
     public void ThrowIfNotOwned() => _held.ThrowIfNotProven();
 
@@ -99,13 +109,15 @@ internal sealed class JournalWriter : IDisposable
     }
 
     // Only what runs at the API by an id can be cancelled there. While tools are called nothing runs there, and what they do is not cut off.
-    private static bool IsInterruptible(RunJournal journal) => journal is { IsAdoptable: true, LastRound: { RunId: not null, Calls.Count: 0 } };
+    private bool IsInterruptible(RunJournal journal) =>
+        journal is { IsAdoptable: true, LastRound: { RunId: not null, Calls.Count: 0 } last } && !ReferenceEquals(last, _missed);
 
     private void InterruptIfWanted()
     {
+        var interrupted = _interrupted;
         if (_mayInterrupt && _isInterruptible && (_held.Wish & RunWish.Interrupt) != 0)
         {
-            _ = _interrupted.CancelAsync();
+            _ = interrupted.CancelAsync();
         }
     }
 }

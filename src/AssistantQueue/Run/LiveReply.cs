@@ -45,6 +45,11 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     private long? _lastPublished;
     private Task _publishing = Task.CompletedTask;
 
+    // what was told before the backend began again, where it begins, and how much of it the backend has told again
+    private string? _before;
+    private int _beforeAt;
+    private int _again;
+
     public ValueTask TellAsync(RunUpdate update)
     {
         lock (_sync)
@@ -52,7 +57,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
             switch (update)
             {
                 case RunTextDelta { Text.Length: > 0 } delta:
-                    _text.Append(delta.Text);
+                    _text.Append(New(delta.Text));
                     if (_text.Length >= MaxPiece)
                     {
                         EndText();
@@ -75,6 +80,17 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>The backend begins to tell the same run again: one that tells its text from the beginning says nothing new until it is where it was.</summary>
+    public void BeginsAgain()
+    {
+        lock (_sync)
+        {
+            EndText();
+            _before = string.Concat(KeptTexts);
+            (_beforeAt, _again) = (_length - _before.Length, 0);
+        }
     }
 
     /// <summary>Somebody listens to the thread: most likely a watcher, which asks in a moment.</summary>
@@ -106,8 +122,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
             lock (_sync)
             {
                 EndText();
-                var kept = _kept.Where(item => item.Kind == LiveKind.Text).Select(item => item.Text).ToList();
-                var text = string.Concat(kept);
+                var text = string.Concat(KeptTexts);
                 return (_length - text.Length, text);
             }
         }
@@ -129,6 +144,37 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     private bool IsWatched => _watchedSince is { } since && time.GetElapsedTime(since) < _watchTime;
 
     private bool HasNews => _text.Length > 0 || _publishedThrough < _lastIndex;
+
+    private IEnumerable<string?> KeptTexts => _kept.Where(item => item.Kind == LiveKind.Text).Select(item => item.Text);
+
+    // What is new of a text that a backend tells. What isn't kept any more of the text before is taken for the same.
+    private string New(string text)
+    {
+        if (_before is not { } before)
+        {
+            return text;
+        }
+
+        for (var i = 0; i < text.Length; i++)
+        {
+            var at = _again + i - _beforeAt;
+            if (at >= before.Length)
+            {
+                _before = null;
+                return text[i..];
+            }
+
+            if (at >= 0 && before[at] != text[i])
+            {
+                // Another text, which only began like it: what was left out is told now.
+                _before = null;
+                return before[..at] + text[i..];
+            }
+        }
+
+        _again += text.Length;
+        return "";
+    }
 
     private void EndText()
     {

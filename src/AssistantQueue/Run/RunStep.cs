@@ -100,7 +100,10 @@ internal sealed class RunStep(
         {
             // An owner that died while it interrupted the run left it for the next one to end.
             outcome = run.Journal.IsInterrupting ? null : await FollowAsync(run, held, journal, live, settings, journal.Interrupted);
-            outcome ??= await InterruptAsync(run, held, journal, live, settings);
+            while (outcome is null)
+            {
+                outcome = await InterruptAsync(run, held, journal, live, settings);
+            }
         }
 
         await live.EndAsync();
@@ -189,7 +192,8 @@ internal sealed class RunStep(
     }
 
     /// <summary>Ends the run at the API because of a newer message. When it can't be cancelled any more, its reply is about to be there and is taken.</summary>
-    private async Task<RunOutcome> InterruptAsync(BatchRun run, HeldLease held, JournalWriter journal, LiveReply live, AssistantQueueOptions settings)
+    /// <returns>How the run ended; null when it went on with another round instead, and that one is to be interrupted.</returns>
+    private async Task<RunOutcome?> InterruptAsync(BatchRun run, HeldLease held, JournalWriter journal, LiveReply live, AssistantQueueOptions settings)
     {
         held.Granted(RunWish.Interrupt);
         run.Journal.IsInterrupting = true;
@@ -228,7 +232,10 @@ internal sealed class RunStep(
             }
 
             run.Journal.IsInterrupting = false;
-            var outcome = (await FollowAsync(run, held, journal, live, settings, CancellationToken.None))!;
+            journal.Missed(run.Journal);
+            held.Wants(RunWish.Interrupt);
+            live.BeginsAgain();
+            var outcome = await FollowAsync(run, held, journal, live, settings, journal.Interrupted);
             // The answer to the cancellation was lost, not the cancellation.
             if (outcome is not RunFailed { KeepsRounds: false, Error: AssistantBackendException { Code: AssistantBackendException.Cancelled } })
             {

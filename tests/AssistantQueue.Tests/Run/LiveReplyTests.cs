@@ -37,6 +37,37 @@ public sealed class LiveReplyTests : IAsyncDisposable
         Assert.False(_published.Reader.TryPeek(out _));
     }
 
+    [Theory]
+    [InlineData("You said ", "You said one", "You ", "said one")]
+    [InlineData("You said ", "You said one", "You said ", "one")]
+    [InlineData("You said ", "You said ", "You sa")]
+    [InlineData("You said ", "You said You asked", "You ", "asked")]
+    [InlineData("", "one", "one")]
+    public async Task BackendThatBeginsAgain_WhatWasToldAlready_IsLeftOutUntilItIsAnotherText(string before, string expected, params string[] again)
+    {
+        await _live.TellAsync(new RunTextDelta(before));
+        _live.BeginsAgain();
+        foreach (var text in again)
+        {
+            await _live.TellAsync(new RunTextDelta(text));
+        }
+
+        Assert.Equal((0, expected), _live.Text);
+    }
+
+    [Fact]
+    public async Task BackendThatBeginsAgain_AfterMoreThanIsKept_IsNewWhereItGoesOn()
+    {
+        var before = new string('a', 100_000);
+        await _live.TellAsync(new RunTextDelta(before));
+        _live.BeginsAgain();
+        await _live.TellAsync(new RunTextDelta(before + "b"));
+
+        var (offset, text) = _live.Text;
+        Assert.Equal(100_001, offset + text.Length);
+        Assert.EndsWith("ab", text);
+    }
+
     [Fact]
     public async Task Deltas_ManyASecond_AreJoinedToTwentyFivePublications()
     {

@@ -102,22 +102,66 @@ public class BusyTests
     {
         await using var rig = await RigAsync();
         var runs = 0;
-        rig.Backend.Answer = async (run, token) =>
+        rig.Backend.Tell = async (run, told, token) =>
         {
+            // Also the run that goes on tells its text from the beginning.
+            told.TryWrite(new RunTextDelta("You said "));
             if (++runs == 1)
             {
                 await rig.PostAsync(run, token);
                 await Task.Delay(Timeout.InfiniteTimeSpan, token);
             }
 
-            return TestBackend.TextOf(run);
+            told.TryWrite(new RunTextDelta(TestBackend.TextOf(run)));
+            return "You said " + TestBackend.TextOf(run);
         };
         rig.Backend.Cancel = (_, _) => throw new AssistantBackendException(BackendErrorKind.Transient, "It completed before it could be cancelled.");
+        await using var watch = new Updates(rig.Queue(), "t", "0");
+        await rig.AddAsync("t", "one");
+        await rig.PostedAsync();
+        Assert.Equal("You said ", await watch.TextAsync(9));
+        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
+
+        Assert.Equal(["You said one", "You said two"], [(await rig.Handler.NextReplyAsync()).Text, (await rig.Handler.NextReplyAsync()).Text]);
+        await watch.NextAsync<BatchReplied>();
+        Assert.Equal("You said one", string.Concat(watch.All.OfType<TextDelta>().Select(delta => delta.Text)));
+        Assert.Single(watch.All.OfType<BatchStarted>());
+    }
+
+    [Fact]
+    public async Task Interrupt_WhoseCancellationComesTooLateForOneRound_InterruptsTheNextRound()
+    {
+        await using var rig = await RigAsync();
+        var rounds = 0;
+        rig.Backend.Answer = async (run, token) =>
+        {
+            if (run.Messages.Count > 1)
+            {
+                return TestBackend.TextOf(run);
+            }
+
+            if (++rounds == 2)
+            {
+                // The response had ended with a tool call; its output goes with the next one.
+                run.Journal.LastRound!.Calls.Add(new JournalToolCall { CallId = "c1", Name = "look", State = ToolCallState.Answered, Output = "done" });
+                run.Journal.IsAdoptable = false;
+                await run.SaveAsync(token);
+            }
+
+            await rig.PostAsync(run, token);
+            await Task.Delay(Timeout.InfiniteTimeSpan, token);
+            return "never";
+        };
+        var cancels = 0;
+        rig.Backend.Cancel = (_, _) => ++cancels == 1
+            ? throw new AssistantBackendException(BackendErrorKind.Transient, "It completed before it could be cancelled.")
+            : Task.CompletedTask;
         await rig.AddAsync("t", "one");
         await rig.PostedAsync();
         await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Interrupt });
 
-        Assert.Equal(["one", "two"], [(await rig.Handler.NextReplyAsync()).Text, (await rig.Handler.NextReplyAsync()).Text]);
+        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
+        Assert.Equal((2, 2), (rounds, cancels));
     }
 
     [Fact]
