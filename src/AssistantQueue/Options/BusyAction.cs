@@ -7,7 +7,7 @@ public enum BusyAction
     /// <summary>It waits, and is answered by the next run.</summary>
     Collect,
 
-    /// <summary>The run is cancelled at the API, and the next run answers its messages and the new one together. Where the run can't be cancelled by its id, after <see cref="AssistantQueueOptions.MaxInterruptions"/>, and when the message doesn't fit into one batch with the run's, it waits as with <see cref="Collect"/>. Tool calls that wait for an approval are rejected.</summary>
+    /// <summary>The run is cancelled at the API, and the next run answers its messages and the new one together. Where the run can't be cancelled by its id, after <see cref="AssistantQueueOptions.MaxInterruptions"/>, and when the message doesn't fit into one batch with the run's, it waits as with <see cref="Collect"/>. Nobody's approval is waited for any more: calls that wait for one are rejected in each of these cases but the last, so that the run goes on and ends, and the thread can be reached.</summary>
     Interrupt,
 
     /// <summary>It is refused with <see cref="ThreadBusyException"/>; nothing is stored.</summary>

@@ -43,6 +43,26 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task Interrupt_WhileACallWaitsForApproval_RejectsItAndTheNewMessageGetsItsOwnReply()
+    {
+        await using var rig = await ChatRig.CreateAsync();
+        rig.Rig.Tools.Add(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(() => "refunded", "refund")));
+        rig.Client.Answer = (request, _) => Task.FromResult(
+            request.HasResults ? TestChatClient.Say("No refund.")
+            : request.LastUserTexts == "refund me" ? TestChatClient.Ask(("a", "refund", "{}"))
+            : TestChatClient.Say(request.LastUserTexts));
+        await rig.StartWorkerAsync();
+        await using var watch = new Updates(rig.Rig.Queue(), "c1", "0");
+        await rig.Rig.AddAsync("c1", "refund me");
+        await watch.NextAsync<ApprovalRequested>();
+
+        await rig.Rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "c1", Text = "are you there?", WhenBusy = BusyAction.Interrupt });
+
+        Assert.Equal(["No refund.", "are you there?"], [(await rig.Rig.Handler.NextReplyAsync()).Text, (await rig.Rig.Handler.NextReplyAsync()).Text]);
+        Assert.Equal("tool: a = The call was rejected: a newer message came before anybody approved it.", rig.Client.Requests.ElementAt(1).Lines[^1]);
+    }
+
+    [Fact]
     public async Task Tool_ThatThrowsOrIsUnknown_IsAnsweredWithAnError()
     {
         await using var rig = await ChatRig.CreateAsync();
