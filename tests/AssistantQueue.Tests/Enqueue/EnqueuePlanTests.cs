@@ -60,7 +60,13 @@ public sealed class EnqueuePlanTests
         var message = new AssistantMessage
         {
             ThreadId = "a",
-            Contents = [new TextContent("look\nhere"), new UriContent("https://example.com/a.png", "image/png"), new DataContent(new byte[] { 1, 2, 3 }, "image/png"), new HostedFileContent("file_1")],
+            Contents =
+            [
+                new TextContent("look\nhere"),
+                new UriContent("https://example.com/a.png", "image/png"),
+                new DataContent(new byte[] { 1, 2, 3 }, "application/pdf") { Name = "bill.pdf" },
+                new HostedFileContent("file_1") { MediaType = "image/png", Name = "cat.png" },
+            ],
             Instructions = " ",
             Metadata = { ["channel"] = "web" },
         };
@@ -76,8 +82,17 @@ public sealed class EnqueuePlanTests
             body.Contents!,
             part => Assert.Equal("look\nhere", Assert.IsType<TextContent>(part).Text),
             part => Assert.Equal("https://example.com/a.png", Assert.IsType<UriContent>(part).Uri.ToString()),
-            part => Assert.Equal([1, 2, 3], Assert.IsType<DataContent>(part).Data.ToArray()),
-            part => Assert.Equal("file_1", Assert.IsType<HostedFileContent>(part).FileId));
+            part =>
+            {
+                var file = Assert.IsType<DataContent>(part);
+                Assert.Equal(("application/pdf", "bill.pdf"), (file.MediaType, file.Name));
+                Assert.Equal([1, 2, 3], file.Data.ToArray());
+            },
+            part =>
+            {
+                var file = Assert.IsType<HostedFileContent>(part);
+                Assert.Equal(("file_1", "image/png", "cat.png"), (file.FileId, file.MediaType, file.Name));
+            });
     }
 
     [Fact]

@@ -82,6 +82,27 @@ public sealed class WholeQueueTests(SharedRedis shared) : BackendTest, IClassFix
         await host.StopAsync(Ct);
     }
 
+    [Fact]
+    public async Task Interrupt_ForegroundResponse_WaitsLikeCollect()
+    {
+        // as long as the signal to the worker may take on a busy machine, and some more
+        Emulator.Faults.Add(new() { Operation = "create_response", Kind = OpenAIFaultKind.RunTakesLong, Delay = TimeSpan.FromSeconds(3), Count = 1 });
+        using var host = await StartAsync(OpenAIApi.Responses, stream: false, new TestTools(), openAI: o => o.Background = false);
+        var queue = host.Services.GetRequiredService<IAssistantMessageQueue>();
+
+        var first = await queue.AddMessageToThreadAsync("t", "hi", cancellationToken: Ct);
+        await Emulator.Ledger.WaitForAsync(l => l.Runs is [{ Status: "in_progress" }], Ct);
+        var second = await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "one more thing", WhenBusy = BusyAction.Interrupt }, Ct);
+        await _wished.Task.WaitAsync(Ct);
+        var replies = new[] { await queue.WaitForReplyAsync(first, Ct), await queue.WaitForReplyAsync(second, Ct) };
+
+        Assert.NotEqual(replies[0].BatchId, replies[1].BatchId);
+        Assert.Equal(["completed", "completed"], Ledger.Runs.Select(r => r.Status));
+        Assert.DoesNotContain(Ledger.Requests, r => r.Operation.StartsWith("cancel_", StringComparison.Ordinal));
+        Assert.Equal(["hi", "one more thing"], Ledger.TextsOf(Ledger.Runs[0].ThreadKey));
+        await host.StopAsync(Ct);
+    }
+
     [Theory, MemberData(nameof(Ways))]
     public async Task Steer_WhileAToolWorks_JoinsTheRunOrWaitsWhereItCannot(OpenAIApi api, bool stream)
     {
@@ -129,7 +150,7 @@ public sealed class WholeQueueTests(SharedRedis shared) : BackendTest, IClassFix
         throw new InvalidOperationException("The updates ended.");
     }
 
-    private async Task<IHost> StartAsync(OpenAIApi api, bool stream, TestTools tools, Action<AssistantQueueOptions>? configure = null)
+    private async Task<IHost> StartAsync(OpenAIApi api, bool stream, TestTools tools, Action<AssistantQueueOptions>? configure = null, Action<OpenAIOptions>? openAI = null)
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         var queue = builder.Services
@@ -143,6 +164,7 @@ public sealed class WholeQueueTests(SharedRedis shared) : BackendTest, IClassFix
                 (o.ApiKey, o.Endpoint, o.Api, o.Stream) = ("sk-test", Emulator.BaseUrl, api, stream);
                 o.Model = api == OpenAIApi.Responses ? "gpt-test" : null;
                 o.AssistantId = api == OpenAIApi.Responses ? null : "asst_1";
+                openAI?.Invoke(o);
             });
         var store = builder.Services.Single(d => d.ServiceType == typeof(IQueueStore) && Equals(d.ServiceKey, ""));
         builder.Services.Remove(store);
