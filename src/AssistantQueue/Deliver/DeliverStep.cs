@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using AssistantQueue.Diagnostics;
 using AssistantQueue.Leases;
 using AssistantQueue.Store;
@@ -68,8 +69,8 @@ internal sealed class DeliverStep(
 
     private async Task HandAsync(OpenDelivery delivery, CancellationToken cancellationToken) =>
         await (delivery.Reply is { } reply
-            ? dispatcher.ReplyAsync(JsonSerializer.Deserialize(reply, StoreJson.Reply) ?? throw new JsonException("null"), cancellationToken)
-            : dispatcher.FailedAsync(JsonSerializer.Deserialize(delivery.Failure!, StoreJson.Failure) ?? throw new JsonException("null"), cancellationToken));
+            ? dispatcher.ReplyAsync(ReadOrThrow(reply, StoreJson.Reply), cancellationToken)
+            : dispatcher.FailedAsync(ReadOrThrow(delivery.Failure!, StoreJson.Failure), cancellationToken));
 
     private async Task CloseAsync(OpenDelivery delivery, HeldLease held, CancellationToken over)
     {
@@ -95,8 +96,8 @@ internal sealed class DeliverStep(
         }
 
         metrics.DeliveryFailed();
-        // What handlers throw comes in an AggregateException: this one is about what is stored, and no repetition helps.
-        var isUnreadable = error is JsonException;
+        // No repetition helps.
+        var isUnreadable = error is UnreadableException;
         if (age < settings.DeliveryMaxAge && !isUnreadable)
         {
             var pause = Backoff.Next(delivery.FailedTries + 1, settings.Backoff, retryAfter: null, Random.Shared.NextDouble());
@@ -107,7 +108,7 @@ internal sealed class DeliverStep(
 
         if (isUnreadable)
         {
-            Log.DeliveryUnreadable(log, delivery.Lease.ThreadId, delivery.BatchId, error);
+            Log.DeliveryUnreadable(log, delivery.Lease.ThreadId, delivery.BatchId, error.InnerException!);
         }
         else
         {
@@ -121,7 +122,7 @@ internal sealed class DeliverStep(
     private FailedBatch FailureOf(OpenDelivery delivery, Exception error, TimeSpan age)
     {
         var cause = error is AggregateException { InnerExceptions: [var first, ..] } ? first : error;
-        var text = error is JsonException
+        var text = error is UnreadableException
             ? $"The stored {(delivery.Reply is null ? "failure" : "reply")} can't be read, so no handler was called with it."
             : $"Handlers failed for {age}, longer than DeliveryMaxAge; the last error was {cause.GetType().Name}: {cause.Message}";
         var reply = Read(delivery.Reply, StoreJson.Reply);
@@ -141,7 +142,20 @@ internal sealed class DeliverStep(
         };
     }
 
-    private static T? Read<T>(string? json, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
+    private static T ReadOrThrow<T>(string json, JsonTypeInfo<T> type)
+        where T : class
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, type) ?? throw new JsonException("null");
+        }
+        catch (JsonException e)
+        {
+            throw new UnreadableException(e);
+        }
+    }
+
+    private static T? Read<T>(string? json, JsonTypeInfo<T> type)
         where T : class
     {
         try
@@ -170,4 +184,7 @@ internal sealed class DeliverStep(
                 }
             }).ExecuteAsync(async token => await call(token), over);
     }
+
+    /// <summary>What is stored can't be read. A type of its own: a handler may throw a <see cref="JsonException"/> too.</summary>
+    private sealed class UnreadableException(JsonException cause) : Exception(cause.Message, cause);
 }

@@ -18,12 +18,12 @@ internal sealed class HandlerDispatcher(
     public bool HasHandlers { get; } = hasHandlers;
 
     /// <summary>Hands a reply to all handlers.</summary>
-    /// <exception cref="AggregateException">At least one handler failed; all were called.</exception>
+    /// <exception cref="AggregateException">At least one handler failed, or could not be made; all that were made were called.</exception>
     public Task ReplyAsync(AssistantReply reply, CancellationToken cancellationToken) =>
         CallAllAsync(handler => handler.OnReplyAsync(reply, cancellationToken));
 
     /// <summary>Hands a failure to all handlers.</summary>
-    /// <exception cref="AggregateException">At least one handler failed; all were called.</exception>
+    /// <exception cref="AggregateException">At least one handler failed, or could not be made; all that were made were called.</exception>
     public Task FailedAsync(FailedBatch failure, CancellationToken cancellationToken) =>
         CallAllAsync(handler => handler.OnFailedAsync(failure, cancellationToken));
 
@@ -60,7 +60,18 @@ internal sealed class HandlerDispatcher(
     {
         await using var scope = scopes.CreateAsyncScope();
         List<Exception>? errors = null;
-        foreach (var handler in handlers(scope.ServiceProvider))
+        var made = new List<IAssistantReplyHandler>();
+        try
+        {
+            made.AddRange(handlers(scope.ServiceProvider));
+        }
+        catch (Exception e)
+        {
+            // A constructor's trouble is its handler's; the container makes all of them or none, so the others wait for the repetition too.
+            errors = [e];
+        }
+
+        foreach (var handler in made)
         {
             try
             {

@@ -69,6 +69,18 @@ public sealed class DeliverStepTests : IAsyncDisposable
         Assert.Contains("can't be read", Assert.Single(_rig.Logged(LogLevel.Error)).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Deliver_HandlerWhoseConstructorThrowsJsonException_IsPostponedLikeAnyThatFails()
+    {
+        await using var services = new ServiceCollection()
+            .AddScoped<IAssistantReplyHandler>(_ => throw new JsonException("The handler's own settings can't be read."))
+            .BuildServiceProvider();
+
+        await (await BeginAsync(Reply, services)).WaitAsync(TestTimes.Patience);
+
+        Assert.Equal([nameof(IQueueStore.PostponeDeliveryAsync)], _calls);
+    }
+
     public async ValueTask DisposeAsync()
     {
         _ends.TrySetResult();
@@ -79,7 +91,9 @@ public sealed class DeliverStepTests : IAsyncDisposable
         _over.Dispose();
     }
 
-    private async Task<Task> BeginAsync(string reply)
+    /// <param name="reply">What is stored.</param>
+    /// <param name="services">What makes the handlers; null when the test's own is called.</param>
+    private async Task<Task> BeginAsync(string reply, ServiceProvider? services = null)
     {
         _rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
         await _rig.AddAsync("c1", "hi");
@@ -96,7 +110,11 @@ public sealed class DeliverStepTests : IAsyncDisposable
                 return _ends.Task;
             },
         };
-        var dispatcher = new HandlerDispatcher(_services.GetRequiredService<IServiceScopeFactory>(), _ => [handler], hasHandlers: true, _rig.Log);
+        var dispatcher = new HandlerDispatcher(
+            (services ?? _services).GetRequiredService<IServiceScopeFactory>(),
+            scope => services is null ? [handler] : scope.GetServices<IAssistantReplyHandler>(),
+            hasHandlers: true,
+            _rig.Log);
         var step = new DeliverStep("", store, dispatcher, () => _rig.Options, _metrics, TimeProvider.System, _rig.Log);
         var held = new HeldLease(delivery.Lease, TimeProvider.System, () => _rig.Options.LockDuration);
         return step.DeliverAsync(delivery, held, _leaving.Token, _over.Token);
