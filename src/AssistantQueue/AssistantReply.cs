@@ -18,9 +18,10 @@ public sealed record AssistantReply
     public string? RunId { get; init; }
 
     /// <summary>Gets the reply's text; empty when the model answered without text.</summary>
+    /// <remarks>With the queue's backends it is what the model said after its last tool call. What it said before one ("Let me look.") is told live only (<see cref="TextDelta"/>), except over the Assistants API, whose runs have it in their messages.</remarks>
     public required string Text { get; init; }
 
-    /// <summary>Gets everything the model answered with, text included.</summary>
+    /// <summary>Gets everything the model answered with, text included: the parts that <see cref="Text"/> is of, and files and images beside it.</summary>
     public IReadOnlyList<AIContent> Contents { get; init; } = [];
 
     /// <summary>Gets the ids of the messages that this reply answers, in their order.</summary>

@@ -82,7 +82,7 @@ public sealed record BatchFailed : ThreadUpdate
     public required FailedBatch Failure { get; init; }
 }
 
-/// <summary>More of a reply's text, as the model writes it. Told only while the run is under way; what is kept of a reply is <see cref="BatchReplied"/>.</summary>
+/// <summary>More of a reply's text, as the model writes it. Told only while the run is under way; what is kept is the reply (<see cref="BatchReplied"/>), which may lack what the model said before a tool call (<see cref="AssistantReply.Text"/>).</summary>
 public sealed record TextDelta : ThreadUpdate
 {
     /// <summary>Gets the batch.</summary>
@@ -95,7 +95,7 @@ public sealed record TextDelta : ThreadUpdate
     public required string Text { get; init; }
 }
 
-/// <summary>Something is missing between the last update and the next one: a run told more than is kept for watchers that come late (64 kB; its reply has it all), or the position that a watcher gave isn't in the kept history.</summary>
+/// <summary>Something is missing between the last update and the next one: a run told more than is kept for watchers that come late (64 kB; its answer comes with the reply), or the position that a watcher gave isn't in the kept history.</summary>
 public sealed record UpdatesSkipped : ThreadUpdate
 {
     /// <summary>Gets the batch whose run told more than is kept; null when the position isn't, or may not be, in the kept history: something between it and the oldest update that is kept may be missing.</summary>
