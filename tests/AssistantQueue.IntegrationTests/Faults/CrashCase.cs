@@ -55,7 +55,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     /// <summary>Gets what lies in the failed store at the end.</summary>
     public IReadOnlyList<DeadLetter> DeadLetters { get; private set; } = [];
 
-    /// <summary>Gets a value indicating whether a lease ended under an owner that lived, as on a machine that is too slow for leases of a second.</summary>
+    /// <summary>Gets a value indicating whether a lease ended under an owner that lived, as on a machine that is too slow for leases of two seconds.</summary>
     public bool HasLostALease => _hosts.Any(h => h.Log.GetSnapshot().Any(r => r.Timestamp < h.Owner.DiedAt && LeaseEnds.Contains(r.Id.Name)));
 
     /// <summary>Gets what happened, for a person.</summary>
@@ -120,7 +120,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     {
         options.QueuePrefix = _prefix;
         options.MessageDelay = TimeSpan.Zero;
-        options.LockDuration = TimeSpan.FromSeconds(1);
+        options.LockDuration = TimeSpan.FromSeconds(2);
         options.UnknownOutcomeWait = TimeSpan.FromMilliseconds(300);
         options.RunTimeout = TimeSpan.FromMinutes(1);
         options.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromMilliseconds(100), UseJitter = false };
@@ -150,7 +150,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
             queue.AddTool(scenario.NeedsApproval ? new ApprovalRequiredAIFunction(look) : look);
         }
 
-        // A lease of a second is below what the settings allow.
+        // A lease of two seconds is below what the settings allow.
         builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
         Decorate(builder.Services, owner);
         var host = builder.Build();

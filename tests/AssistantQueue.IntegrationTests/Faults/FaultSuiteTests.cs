@@ -1,5 +1,6 @@
 using AssistantQueue.IntegrationTests.Pipeline;
 using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.IntegrationTests.Running;
 using Xunit.Abstractions;
 
 namespace AssistantQueue.IntegrationTests.Faults;
@@ -9,18 +10,18 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// the API failing before and after its work. Afterwards the ledger and what the handlers were given must show the promises.
 /// </summary>
 /// <remarks>
-/// <c>ASSISTANTQUEUE_FAULT_MINUTES</c> says how long each case goes on (default 1); <c>ASSISTANTQUEUE_FAULT_SEED</c> repeats a run: the same faults of
+/// <c>ASSISTANTQUEUE_FAULT_MINUTES</c> says how long each case goes on (default 1.5); <c>ASSISTANTQUEUE_FAULT_SEED</c> repeats a run: the same faults of
 /// workers, Redis and network in the same order at the same distances. The API's are drawn for its requests as they arrive, with the same probabilities;
 /// which of them they strike depends on the processes' timing, and so doesn't repeat.
 /// </remarks>
-[Collection("alone")]
+[WaitsMostly]
 public sealed class FaultSuiteTests(ITestOutputHelper both)
 {
     private const int Threads = 30;
 
     private static readonly TimeSpan Lock = TimeSpan.FromSeconds(5);
 
-    // Both at a time: each waits for most of its minute.
+    // Both at a time: each waits for most of its time.
     [Fact]
     public Task Promises_UnderRandomFaults_Hold() => Task.WhenAll(HoldAsync("Responses"), HoldAsync("Assistants"));
 
@@ -28,7 +29,7 @@ public sealed class FaultSuiteTests(ITestOutputHelper both)
     {
         var output = new CaseOutput(both, api);
         var seed = int.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_SEED"), out var given) ? given : Random.Shared.Next(1_000_000);
-        var minutes = double.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_MINUTES"), System.Globalization.CultureInfo.InvariantCulture, out var m) ? m : 1;
+        var minutes = double.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_MINUTES"), System.Globalization.CultureInfo.InvariantCulture, out var m) ? m : 1.5;
         output.WriteLine($"ASSISTANTQUEUE_FAULT_SEED={seed}");
         await using var redis = await RedisInstance.StartDedicatedAsync(new RedisInstanceOptions { KeepsData = true });
         await using var proxy = new TcpProxy(redis.ConnectionString);
@@ -144,7 +145,3 @@ public sealed class FaultSuiteTests(ITestOutputHelper both)
         public void WriteLine(string format, params object[] args) => both.WriteLine($"{api}: {format}", args);
     }
 }
-
-/// <summary>Tests that need the machine for themselves.</summary>
-[CollectionDefinition("alone", DisableParallelization = true)]
-public sealed class AloneDefinition;

@@ -2,6 +2,7 @@ using System.Globalization;
 using AssistantQueue.IntegrationTests.Faults;
 using AssistantQueue.IntegrationTests.Pipeline;
 using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.IntegrationTests.Running;
 using AssistantQueue.Redis;
 using StackExchange.Redis;
 using Xunit.Abstractions;
@@ -10,7 +11,7 @@ namespace AssistantQueue.IntegrationTests.Worker;
 
 /// <summary>SIGKILL to a worker process with runs under way: another one with free slots has them within <c>LockDuration</c> and a second, by Redis' own clock.</summary>
 /// <remarks>A fence is Redis' time in µs at the claim, so it says when a thread was taken over, however late the test looks.</remarks>
-[Collection("alone")]
+[Collection(AloneDefinition.Name)]
 public sealed class TakeoverTests(ITestOutputHelper output)
 {
     private const int Threads = 20;
