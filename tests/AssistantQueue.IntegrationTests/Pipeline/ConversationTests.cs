@@ -150,6 +150,7 @@ public sealed class ConversationTests
         var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token);
         Assert.Equal(["cancelled", "completed"], ledger.Runs.Select(r => r.Status));
         Assert.Empty(ledger.Overlaps);
+        Assert.Empty(ledger.Refusals);
         Assert.Empty(ledger.Duplicates);
         Assert.Equal(["order a pizza\n/long 2000", "no, pasta"], ledger.TextsOf("t"));
     }
@@ -341,6 +342,7 @@ public sealed class ConversationTests
         var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: limit.Token);
         Assert.Equal(["cancelled", "completed", "completed"], ledger.Runs.Where(r => r.ThreadKey == "busy").Select(r => r.Status));
         Assert.Empty(ledger.Overlaps);
+        Assert.Empty(ledger.Refusals);
         Assert.Empty(ledger.Duplicates);
 
         Task<MessageReceipt> SayAsync(string thread, string text, TimeSpan delay = default, BusyAction? whenBusy = null) =>

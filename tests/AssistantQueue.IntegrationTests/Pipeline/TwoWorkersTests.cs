@@ -25,7 +25,8 @@ public abstract class TwoWorkersTests(ITestOutputHelper output)
                 ["OpenAI:Api"] = api,
                 [api == "Responses" ? "OpenAI:Model" : "OpenAI:AssistantId"] = api == "Responses" ? "gpt-test" : "asst_test",
             },
-            "--Latency", "00:00:00.050");
+            // A conversation that takes a second response while one is under way: else the emulator would keep the promise for the queue.
+            "--Latency", "00:00:00.050", "--BackgroundLocksConversation", "false");
         await Task.WhenAll(rig.StartWorkerAsync(), rig.StartWorkerAsync());
 
         var receipts = await Task.WhenAll(Enumerable.Range(0, Threads).Select(t => Task.Run(() => TalkAsync(rig.Queue, "thread-" + t))));
@@ -33,9 +34,14 @@ public abstract class TwoWorkersTests(ITestOutputHelper output)
         var replies = await Task.WhenAll(receipts.SelectMany(r => r).Select(r => rig.Queue.WaitForReplyAsync(r, patience.Token)));
 
         Assert.Equal(Threads * Messages, replies.Length);
-        var ledger = await rig.Emulator.GetLedgerAsync(requests: false);
+        var ledger = await rig.Emulator.GetLedgerAsync(cancellationToken: patience.Token);
         Assert.Empty(ledger.Overlaps);
+        // A thread of the Assistants API refuses a second run, so there it's the refusals that tell.
+        Assert.Empty(ledger.Refusals);
         Assert.Empty(ledger.Duplicates);
+        var posted = ledger.Requests.SelectMany(r => r.Texts).CountBy(text => text).ToList();
+        Assert.Equal(Threads * Messages, posted.Count);
+        Assert.All(posted, text => Assert.Equal(1, text.Value));
         Assert.All(receipts, thread => Assert.Equal(Texts(thread[0].ThreadId), ledger.TextsOf(thread[0].ThreadId)));
 
         // The receipts' sequence numbers are Redis' time in µs, so they say which threads kept within the window.

@@ -62,6 +62,8 @@ public sealed class WebChatTests
         var ledger = await emulator.GetLedgerAsync();
         Assert.Equal(acknowledged.Select(m => m.Text).Order(), ledger.Messages.Where(m => m.Kept).Select(m => m.Text).Order());
         Assert.Empty(ledger.Overlaps);
+        // The emulated conversation takes one response at a time: a second one would be here.
+        Assert.Empty(ledger.Refusals);
     }
 
     [Fact]
