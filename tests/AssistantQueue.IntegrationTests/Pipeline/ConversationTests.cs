@@ -131,18 +131,24 @@ public sealed class ConversationTests
         using var limit = Patience();
         await rig.Queue.AddMessageToThreadAsync("t", "order a pizza\n/long 2000");
         MessageReceipt? receipt = null;
+        BatchInterrupted? interrupted = null;
+        var text = "";
         await foreach (var update in rig.Queue.WatchThreadAsync("t", "0", limit.Token))
         {
+            text += (update as TextDelta)?.Text;
             if (update is TextDelta && receipt is null)
             {
                 receipt = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "no, pasta", WhenBusy = BusyAction.Interrupt }, limit.Token);
             }
-            else if (update is BatchInterrupted)
+            else if ((interrupted = update as BatchInterrupted) is not null)
             {
                 break;
             }
         }
 
+        Assert.NotEmpty(text);
+        Assert.Equal(0, interrupted!.TextOffset);
+        Assert.StartsWith(text, interrupted.Text, StringComparison.Ordinal);
         await rig.Emulator.ChangeAsync(new EmulatorSettings { DeltaPauseMs = 0 }, limit.Token);
         var reply = await rig.Queue.WaitForReplyAsync(receipt!, limit.Token);
 
