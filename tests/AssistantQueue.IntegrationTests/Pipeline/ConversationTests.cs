@@ -279,12 +279,17 @@ public sealed class ConversationTests
         await using var rig = await StartAsync("Responses");
         var first = await rig.StartWorkerAsync("--agent", "true");
         using var limit = Patience();
-        await rig.Queue.AddMessageToThreadAsync("t", "use tools", cancellationToken: limit.Token);
+        // The agent makes no pauses: it begins when the watcher is there, with a message that doesn't wait for more.
+        var hi = await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "hi", Delay = TimeSpan.FromHours(1) }, limit.Token);
         var (told, text) = (new List<string>(), "");
         await foreach (var update in rig.Queue.WatchThreadAsync("t", "0", limit.Token))
         {
             text += (update as TextDelta)?.Text;
-            if (update is ToolCalled or ToolAnswered)
+            if (update is MessagesStored stored && stored.LastSequence == hi.Sequence)
+            {
+                await rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "use tools", Flush = true }, limit.Token);
+            }
+            else if (update is ToolCalled or ToolAnswered)
             {
                 told.Add($"{update.GetType().Name} {(update as ToolCalled)?.Name ?? ((ToolAnswered)update).Name}");
             }
@@ -300,7 +305,7 @@ public sealed class ConversationTests
         var next = await rig.Queue.WaitForReplyAsync(await rig.Queue.AddMessageToThreadAsync("t", "and then?", cancellationToken: limit.Token), limit.Token);
 
         Assert.Equal(["ToolAnswered quick", "ToolAnswered slow", "ToolCalled quick", "ToolCalled slow"], told.Order(StringComparer.Ordinal));
-        Assert.StartsWith("[user: use tools][call q][call s][q = quick done][s = slow done]", text, StringComparison.Ordinal);
+        Assert.StartsWith("[user: hi][user: use tools][call q][call s][q = quick done][s = slow done]", text, StringComparison.Ordinal);
         Assert.StartsWith(text + "[assistant: ", next.Text, StringComparison.Ordinal);
         Assert.EndsWith("[user: and then?]", next.Text, StringComparison.Ordinal);
     }
