@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
 using AssistantQueue.Emulators;
@@ -358,6 +359,53 @@ public sealed class ConversationTests
 
         Task<MessageReceipt> SayAsync(string thread, string text, TimeSpan delay = default, BusyAction? whenBusy = null) =>
             rig.Queue.EnqueueAsync(new AssistantMessage { ThreadId = thread, Text = text, Delay = delay, WhenBusy = whenBusy }, limit.Token);
+    }
+
+    [Theory]
+    [MemberData(nameof(Apis))]
+    public async Task Watch_RunThatFails_SeesWhenItIsTriedAgainAndThatItIsGivenUp(string api)
+    {
+        await using var rig = await PipelineRig.StartAsync(
+            (await TestRedis.GetAsync()).Instance.ConnectionString,
+            new Dictionary<string, string>(api == "Assistants" ? Assistants : Responses) { ["MaxAttempts"] = "2", ["Backoff:Delay"] = "00:00:00.500", ["Backoff:UseJitter"] = "false" });
+        await rig.StartWorkerAsync();
+        using var limit = Patience();
+
+        var fails = await rig.Queue.AddMessageToThreadAsync("fails", "hi\n/fail", cancellationToken: limit.Token);
+        var failed = await UntilFailedAsync("fails");
+        var refused = await rig.Queue.AddMessageToThreadAsync("refused", "hi\n/refuse", cancellationToken: limit.Token);
+        var given = await UntilFailedAsync("refused");
+
+        Assert.Equal([typeof(MessagesStored), typeof(BatchStarted), typeof(BatchRetrying), typeof(BatchStarted), typeof(BatchFailed)], failed.Select(update => update.GetType()));
+        Assert.Equal([1, 2], failed.OfType<BatchStarted>().Select(begun => begun.Attempt));
+        var retrying = failed.OfType<BatchRetrying>().Single();
+        // Redis' clock told the sequence number, too: so long after the message, and not after the attempt that it announces.
+        Assert.InRange(retrying.RetryAt, AtOf(fails.Sequence.ToString(CultureInfo.InvariantCulture)).AddMilliseconds(500), AtOf(failed[3].Position));
+        var failure = ((BatchFailed)failed[^1]).Failure;
+        Assert.Equal((FailureKind.AttemptsExhausted, retrying.BatchId, 2), (failure.Kind, failure.BatchId, failure.Attempts.Count));
+        Assert.Equal([fails.MessageId], failure.MessageIds);
+
+        Assert.Equal([typeof(MessagesStored), typeof(BatchStarted), typeof(BatchFailed)], given.Select(update => update.GetType()));
+        failure = ((BatchFailed)given[^1]).Failure;
+        Assert.Equal((FailureKind.Permanent, 1), (failure.Kind, failure.Attempts.Count));
+        Assert.Equal([refused.MessageId], failure.MessageIds);
+
+        async Task<List<ThreadUpdate>> UntilFailedAsync(string thread)
+        {
+            var updates = new List<ThreadUpdate>();
+            await foreach (var update in rig.Queue.WatchThreadAsync(thread, "0", limit.Token))
+            {
+                updates.Add(update);
+                if (update is BatchFailed)
+                {
+                    break;
+                }
+            }
+
+            return updates;
+        }
+
+        static DateTimeOffset AtOf(string stamp) => DateTimeOffset.UnixEpoch.AddMicroseconds(long.Parse(stamp, CultureInfo.InvariantCulture));
     }
 
     [Fact]
