@@ -102,6 +102,9 @@ public sealed class WebChatInterfaceTests(SharedWebChat shared) : IClassFixture<
         var before = await _chat.PendingAsync();
         var second = await _chat.PostAsync("twice", new { text = "hi", messageId = "wamid.1" });
 
+        // The sequence number is Redis' time in µs at which the message was stored.
+        var stored = DateTimeOffset.UnixEpoch.AddMicroseconds(first.GetProperty("sequence").GetInt64());
+        Assert.InRange(first.GetProperty("dueAt").GetDateTimeOffset() - stored, TimeSpan.FromSeconds(3600.49), TimeSpan.FromSeconds(3600.51));
         Assert.True(second.GetProperty("isDuplicate").GetBoolean());
         Assert.Equal(first.GetProperty("sequence").GetInt64(), second.GetProperty("sequence").GetInt64());
         Assert.Equal(before, await _chat.PendingAsync());

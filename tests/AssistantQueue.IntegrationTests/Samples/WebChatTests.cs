@@ -17,7 +17,7 @@ public sealed class WebChatTests
         var ids = new List<string>();
         foreach (var text in new[] { "hi", "one question", "is my order 4711 late?" })
         {
-            ids.Add((await chat.PostAsync("c1", new { text })).GetProperty("messageId").GetString()!);
+            ids.Add((await chat.PostAsync("c1", new { text, instructions = "Be polite." })).GetProperty("messageId").GetString()!);
         }
 
         using var response = await chat.ReplyAsync("c1", ids[0]);
@@ -29,6 +29,7 @@ public sealed class WebChatTests
         using var emulator = chat.Emulator();
         var run = Assert.Single((await emulator.GetLedgerAsync()).Runs);
         Assert.Equal(["hi", "one question", "is my order 4711 late?"], run.Texts);
+        Assert.Equal("Be polite.", run.Instructions);
         Assert.Equal(reply.GetProperty("batchId").GetString(), run.BatchId);
     }
 
