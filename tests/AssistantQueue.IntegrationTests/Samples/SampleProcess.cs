@@ -26,15 +26,15 @@ internal sealed class SampleProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts a sample with nothing of the surrounding environment's settings but these.</summary>
-    public static SampleProcess Start(string sample, IEnumerable<KeyValuePair<string, string>> environment, params string[] arguments)
+    /// <summary>Starts a sample with nothing of the surrounding environment's settings but these, in a folder.</summary>
+    public static SampleProcess Start(string sample, IEnumerable<KeyValuePair<string, string>> environment, string? folder = null, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             // Not the sample's own folder: it must find its settings and its page from anywhere.
-            WorkingDirectory = Path.GetTempPath(),
+            WorkingDirectory = folder ?? Path.GetTempPath(),
         };
         start.ArgumentList.Add(PathOf(sample));
         foreach (var argument in arguments)

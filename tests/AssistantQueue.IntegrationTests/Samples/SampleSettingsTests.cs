@@ -41,6 +41,28 @@ public sealed class SampleSettingsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task WebChat_EndpointKeyModelAndRedisInAppsettings_TalksToThem()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(Path.Combine(folder.Path, "appsettings.json"), $$"""
+            {
+              "AssistantQueue": {
+                "RedisConnectionString": "{{_redis.Instance.ConnectionString}}",
+                "QueuePrefix": "{{_prefix}}",
+                "MessageDelay": "00:00:00.2",
+                "OpenAI": { "Endpoint": "{{_api.BaseUrl}}", "ApiKey": "{{Key}}", "Model": "{{Model}}" }
+              }
+            }
+            """);
+        // With its page beside the settings the folder is the program's own, as after `dotnet run` or a deploy.
+        Directory.CreateDirectory(Path.Combine(folder.Path, "wwwroot"));
+        await using var chat = await WebChat.StartAsync([], folder.Path);
+
+        await AnswersAsync(chat);
+        AssertNothingEmulated(chat.Process);
+    }
+
+    [Fact]
     public async Task WebChat_AzureInUserSecretsAndRedisAsAConnectionString_TalksToThem()
     {
         using var home = new TemporaryFolder();

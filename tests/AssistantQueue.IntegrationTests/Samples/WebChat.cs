@@ -25,10 +25,10 @@ internal sealed class WebChat : IAsyncDisposable
         return StartAsync(environment);
     }
 
-    /// <summary>Starts WebChat with these environment variables and waits until it has said which address to open.</summary>
-    public static async Task<WebChat> StartAsync(IEnumerable<KeyValuePair<string, string>> environment)
+    /// <summary>Starts WebChat with these environment variables, in a folder, and waits until it has said which address to open.</summary>
+    public static async Task<WebChat> StartAsync(IEnumerable<KeyValuePair<string, string>> environment, string? folder = null)
     {
-        var process = SampleProcess.Start("WebChat", environment, "--urls", "http://127.0.0.1:0");
+        var process = SampleProcess.Start("WebChat", environment, folder, "--urls", "http://127.0.0.1:0");
         var address = await process.SaysAsync(@"WebChat is ready\. Open (http://\S+)[\s\S]*?Worker   ");
         return new WebChat(process, new HttpClient { BaseAddress = new Uri(address.Groups[1].Value), Timeout = TimeSpan.FromMinutes(2) });
     }
