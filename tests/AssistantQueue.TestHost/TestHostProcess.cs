@@ -84,6 +84,18 @@ public sealed class TestHostProcess : IAsyncDisposable
     /// <exception cref="TimeoutException">It didn't come within a minute.</exception>
     public async Task<string> WaitForLineAsync(Func<string, bool> matches)
     {
+        string? line = null;
+        await WaitForAsync(() => (line = _output.FirstOrDefault(matches)) is not null);
+        return line!;
+    }
+
+    /// <summary>Waits until what the process has printed is as a test wants it, looking after each line.</summary>
+    /// <param name="isSo">Looks at <see cref="Output"/> or <see cref="Errors"/>.</param>
+    /// <returns>A task that is done when it is so.</returns>
+    /// <exception cref="InvalidOperationException">The process ended before.</exception>
+    /// <exception cref="TimeoutException">It wasn't so within a minute.</exception>
+    public async Task WaitForAsync(Func<bool> isSo)
+    {
         using var patience = new CancellationTokenSource(Patience);
         while (true)
         {
@@ -96,14 +108,14 @@ public sealed class TestHostProcess : IAsyncDisposable
                 await _process.WaitForExitAsync(patience.Token);
             }
 
-            if (_output.FirstOrDefault(matches) is { } line)
+            if (isSo())
             {
-                return line;
+                return;
             }
 
             if (over)
             {
-                throw new InvalidOperationException($"The process ended with {_process.ExitCode} before it printed the line.\n{Everything()}");
+                throw new InvalidOperationException($"The process ended with {_process.ExitCode} before it printed what was waited for.\n{Everything()}");
             }
 
             try
@@ -112,7 +124,7 @@ public sealed class TestHostProcess : IAsyncDisposable
             }
             catch (OperationCanceledException e)
             {
-                throw new TimeoutException($"The process didn't print the line within {Patience.TotalSeconds} s.\n{Everything()}", e);
+                throw new TimeoutException($"The process didn't print what was waited for within {Patience.TotalSeconds} s.\n{Everything()}", e);
             }
         }
     }

@@ -1,14 +1,14 @@
 namespace AssistantQueue.IntegrationTests.Faults;
 
-/// <summary>Waits for what servers agree on among themselves.</summary>
+/// <summary>Waits for what a Redis server holds and tells nobody.</summary>
 internal static class Servers
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    // Redis announces neither what its gossip has spread, nor that a replica follows, nor that a hash has changed: asking is the only way to know.
+    // Redis announces neither what its gossip has spread, nor that a replica follows, nor that it is back, nor that a key or a list of clients has changed: asking is the only way to know.
     private static readonly TimeSpan BetweenQuestions = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Asks until it is so. The one place of the tests that asks a server again and again; whatever gives a signal is waited for by it.</summary>
+    /// <summary>Asks a server until it is so. What the queue announces, the ledger has, or a process prints or writes is waited for by that signal instead.</summary>
     public static async Task AgreeAsync(Func<Task<bool>> isSo, string what)
     {
         using var patience = new CancellationTokenSource(Patience);

@@ -87,6 +87,19 @@ internal sealed class PipelineRig : IAsyncDisposable
     public Task<IReadOnlyList<MadeCall>> WaitForCallsAsync(Func<IReadOnlyList<MadeCall>, bool> isEnough, CancellationToken cancellationToken) =>
         WaitAsync("calls-*.jsonl", () => Calls, isEnough, cancellationToken);
 
+    /// <summary>Waits until a thread has had so many owners: each tells that it begins.</summary>
+    public async Task WaitForOwnersAsync(string thread, int count, CancellationToken cancellationToken)
+    {
+        var begun = 0;
+        await foreach (var update in Queue.WatchThreadAsync(thread, "0", cancellationToken))
+        {
+            if (update is BatchStarted && ++begun == count)
+            {
+                return;
+            }
+        }
+    }
+
     /// <summary>Starts a worker process, with further arguments of its verb.</summary>
     public async Task<TestHostProcess> StartWorkerAsync(params string[] arguments)
     {

@@ -66,16 +66,11 @@ public sealed class TakeoverTests(ITestOutputHelper output)
         Assert.NotEmpty(left);
         var kill = await TimeAsync(connection);
         await killed.KillAsync();
-        long[] after = [];
-        await Servers.AgreeAsync(
-            async () =>
-            {
-                var taken = (await queue.ThreadsAsync()).Where(thread => left.TryGetValue(thread.Name, out var fence) && thread.Fence > fence);
-                return (after = [.. taken.Select(thread => thread.Fence)]).Length == left.Count;
-            },
-            "every thread has another owner");
+        await Task.WhenAll(left.Keys.Select(thread => rig.WaitForOwnersAsync(thread, 2, patience.Token)));
+        var after = (await queue.ThreadsAsync()).Where(thread => left.ContainsKey(thread.Name)).ToList();
 
-        var seconds = after.Select(fence => (fence - kill) / 1e6).Order().ToList();
+        Assert.All(after, thread => Assert.True(thread.Fence > left[thread.Name], $"{thread.Name} has its old owner."));
+        var seconds = after.Select(thread => (thread.Fence - kill) / 1e6).Order().ToList();
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{seconds.Count} taken over {seconds[0]:0.000} to {seconds[^1]:0.000} s after the kill, LockDuration {Lock.TotalSeconds:0} s"));
         Assert.True(seconds[^1] <= Lock.TotalSeconds + 1, $"The last thread was taken over {seconds[^1]} s after the kill.");
         Assert.Equal(Threads, (await rig.Emulator.GetLedgerAsync(requests: false)).Runs.Count);
@@ -97,7 +92,7 @@ public sealed class TakeoverTests(ITestOutputHelper output)
             await rig.Queue.AddMessageToThreadAsync($"c{i}", "use tools");
         }
 
-        await Servers.AgreeAsync(() => Task.FromResult(killed.Output.Count(line => line.StartsWith("called slow", StringComparison.Ordinal)) == Suspects), "every thread calls its tool");
+        await killed.WaitForAsync(() => killed.Output.Count(line => line.StartsWith("called slow", StringComparison.Ordinal)) == Suspects);
         var heir = await rig.StartWorkerAsync("--chat", "true", "--hangs", "true");
         var before = await FencesAsync(connection, rig.Prefix, Suspects);
 
