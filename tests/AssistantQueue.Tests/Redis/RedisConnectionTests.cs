@@ -2,7 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using AssistantQueue.Redis;
 using AssistantQueue.Store;
+using AssistantQueue.Tests.Waiting;
+using AssistantQueue.Tests.Worker;
 using Microsoft.Extensions.Logging.Testing;
+using StackExchange.Redis;
 
 namespace AssistantQueue.Tests.Redis;
 
@@ -20,6 +23,27 @@ public sealed class RedisConnectionTests
         Assert.DoesNotContain("hidden", e.Message, StringComparison.Ordinal);
         Assert.Equal(TimeSpan.Zero, connection.ReachableFor);
         Assert.DoesNotContain(logger.Collector.GetSnapshot(), r => r.Message.Contains("hidden", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Get_ConnectionIsNotMade_WaitsForConnectTimeoutAndNoLonger()
+    {
+        var time = new AlarmedTime();
+        var end = new TaskCompletionSource<IConnectionMultiplexer>();
+        await using var connection = RedisConnection.Given("q", () => end.Task.GetAwaiter().GetResult(), TimeSpan.FromMilliseconds(600), time, new FakeLogger());
+        var waiting = connection.GetAsync(default).AsTask();
+
+        // It looks every 250 ms whether an event was lost; the last of these waits ends with the timeout.
+        foreach (var step in new[] { 250, 250, 99 })
+        {
+            await time.Alarms.ReadAsync().AsTask().WaitAsync(TestTimes.Patience);
+            time.Advance(TimeSpan.FromMilliseconds(step));
+        }
+
+        Assert.False(waiting.IsCompleted);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => waiting.WaitAsync(TestTimes.Patience));
+        end.SetCanceled();
     }
 
     [Fact]

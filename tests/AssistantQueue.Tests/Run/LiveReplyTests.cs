@@ -2,10 +2,10 @@ using System.Text;
 using System.Threading.Channels;
 using AssistantQueue.Run;
 using AssistantQueue.Store;
+using AssistantQueue.Tests.Waiting;
 using AssistantQueue.Tests.Watch;
 using AssistantQueue.Tests.Worker;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Time.Testing;
 
 namespace AssistantQueue.Tests.Run;
 
@@ -237,20 +237,5 @@ public sealed class LiveReplyTests : IAsyncDisposable
         }
 
         await task;
-    }
-
-    /// <summary>A clock that says when a timer has been set.</summary>
-    private sealed class AlarmedTime : FakeTimeProvider
-    {
-        private readonly Channel<bool> _alarms = Channel.CreateUnbounded<bool>();
-
-        public ChannelReader<bool> Alarms => _alarms.Reader;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            var timer = base.CreateTimer(callback, state, dueTime, period);
-            _alarms.Writer.TryWrite(true);
-            return timer;
-        }
     }
 }
