@@ -11,8 +11,8 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// </summary>
 /// <remarks>
 /// <c>ASSISTANTQUEUE_FAULT_MINUTES</c> says how long each case goes on (default 1.5); <c>ASSISTANTQUEUE_FAULT_SEED</c> repeats a run: the same faults of
-/// workers, Redis and network in the same order at the same distances. The API's are drawn for its requests as they arrive, with the same probabilities;
-/// which of them they strike depends on the processes' timing, and so doesn't repeat.
+/// workers, Redis and network in the same order at the same distances, and of the API for the same n-th request of an operation and a thread. What the
+/// processes do in between, and so when such a request comes and how many there are, depends on their timing and doesn't repeat.
 /// </remarks>
 [WaitsMostly]
 public sealed class FaultSuiteTests(ITestOutputHelper both)

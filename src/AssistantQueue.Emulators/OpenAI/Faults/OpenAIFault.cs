@@ -79,6 +79,10 @@ public sealed record OpenAIFault
     public int Skip { get; init; }
 
     /// <summary>Gets the probability with which it strikes a fitting request, 0 to 1.</summary>
+    /// <remarks>
+    /// Drawn anew for each request, from <see cref="Seed"/>, the operation, the app's name of the thread (metadata <c>thread_key</c>) and how many such
+    /// requests came before: the n-th of a thread meets the same fate again, however the requests of several threads mix. Requests without such a name count together.
+    /// </remarks>
     public double Probability { get; init; } = 1;
 
     /// <summary>Gets the seed of the probability.</summary>

@@ -1,3 +1,8 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
 namespace AssistantQueue.Emulators;
 
 /// <summary>The faults that wait for their requests; the first that fits strikes. Thread-safe.</summary>
@@ -59,17 +64,18 @@ public sealed class OpenAIFaults
         }
     }
 
-    internal OpenAIFault? Take(string operation, string path, string body, bool streamed)
+    /// <summary>Takes the fault that strikes a request; null for none. The key is the app's name of its thread, where that is known.</summary>
+    internal OpenAIFault? Take(string operation, string path, string body, bool streamed, string? threadKey)
     {
         lock (gate)
         {
-            return armed.Find(a => a.Strikes(operation, path, body, streamed))?.Fault;
+            return armed.Find(a => a.Strikes(operation, path, body, streamed, threadKey ?? ""))?.Fault;
         }
     }
 
     private sealed class Armed(int id, OpenAIFault fault)
     {
-        private readonly Random random = new(fault.Seed);
+        private readonly Dictionary<(string Operation, string Thread), int> drawn = [];
         private int passed;
 
         public int Id => id;
@@ -78,7 +84,7 @@ public sealed class OpenAIFaults
 
         public int Struck { get; private set; }
 
-        public bool Strikes(string operation, string path, string body, bool streamed)
+        public bool Strikes(string operation, string path, string body, bool streamed, string thread)
         {
             var fits = fault.Operation is "*" || fault.Operation == operation
                 || (fault.Operation.EndsWith('*') && operation.StartsWith(fault.Operation[..^1], StringComparison.Ordinal));
@@ -97,13 +103,23 @@ public sealed class OpenAIFaults
                 return false;
             }
 
-            if (fault.Probability < 1 && random.NextDouble() >= fault.Probability)
+            if (fault.Probability < 1 && Draw(operation, thread) >= fault.Probability)
             {
                 return false;
             }
 
             Struck++;
             return true;
+        }
+
+        // not: the next number of one random sequence
+        // but: threads mix differently each time, and each is to meet the same faults again
+        private double Draw(string operation, string thread)
+        {
+            var nth = drawn[(operation, thread)] = drawn.GetValueOrDefault((operation, thread)) + 1;
+            var hash = SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{fault.Seed} {operation} {nth} {thread}")));
+            // 53 bits are what a double holds.
+            return (BinaryPrimitives.ReadUInt64LittleEndian(hash) >> 11) / (double)(1UL << 53);
         }
     }
 }

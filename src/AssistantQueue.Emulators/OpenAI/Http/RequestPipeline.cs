@@ -62,8 +62,10 @@ internal sealed class RequestPipeline
         var exchange = new Exchange(http, route?.Operation ?? "unknown", azure, arguments);
         var (body, parseable) = Parse(raw);
         exchange.Body = body;
-        var sequence = core.Ledger.Arrived(LedgerLines.Request(core, exchange, raw));
-        exchange.Fault = core.Faults.Take(exchange.Operation, http.Request.Path, raw, body.Flag("stream") || exchange.Query("stream") == "true");
+        var request = LedgerLines.Request(core, exchange, raw);
+        var sequence = core.Ledger.Arrived(request);
+        exchange.Fault = core.Faults.Take(
+            exchange.Operation, http.Request.Path, raw, body.Flag("stream") || exchange.Query("stream") == "true", ThreadKeys.Of(core, request));
 
         var outcome = new Outcome();
         try

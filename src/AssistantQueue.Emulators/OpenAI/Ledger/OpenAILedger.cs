@@ -92,6 +92,15 @@ public sealed class OpenAILedger : IDisposable
         }
     }
 
+    /// <summary>The app's name for a thread or conversation; null until a run has told it.</summary>
+    internal string? KeyOf(string id)
+    {
+        lock (gate)
+        {
+            return keys.GetValueOrDefault(id);
+        }
+    }
+
     internal long Arrived(LedgerRequest request) => Write(sequence => new() { Request = request with { Sequence = sequence } });
 
     internal void Answered(long sequence, DateTimeOffset at, int? status, string? error, string? fault, string? runId) => Write(_ =>
@@ -179,7 +188,7 @@ public sealed class OpenAILedger : IDisposable
         {
             last = Math.Max(last, Math.Max(run.Sequence, run.EndSequence ?? 0));
             Put(runs, runAt, run.Id, run);
-            if (run.Metadata?.GetValueOrDefault("thread_key") is { } key)
+            if (run.Metadata?.GetValueOrDefault(ThreadKeys.Name) is { } key)
             {
                 keys[run.ThreadKey] = key;
             }

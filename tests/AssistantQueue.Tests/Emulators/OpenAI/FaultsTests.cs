@@ -1,6 +1,7 @@
 using System.ClientModel;
 using System.ClientModel.Primitives;
 using System.Net;
+using System.Text.Json.Nodes;
 using AssistantQueue.Emulators;
 using OpenAI.Assistants;
 using OpenAI.Responses;
@@ -235,6 +236,68 @@ public sealed class FaultsTests : EmulatorTest
 
         Assert.Equal(first, await PatternAsync());
         Assert.InRange(first.Count(c => c == 'x'), 3, 17);
+    }
+
+    [Theory]
+    [InlineData("conversations", "{}")]
+    [InlineData("threads", "{}")]
+    [InlineData("responses", """{"model":"m","input":"hi"}""")]
+    public async Task Probability_ThreadsMixOtherwise_StrikesTheSameRequestsOfEach(string path, string body)
+    {
+        var paths = new Dictionary<char, string>();
+        foreach (var thread in "ab")
+        {
+            paths[thread] = $"{path}/{(await PostAsync(path, WithKey(body, thread))).Body["id"]}";
+        }
+
+        await AssertRepeatsAsync(thread => SendAsync("GET", paths[thread]));
+    }
+
+    [Fact]
+    public async Task Probability_OfPostsAndOfConversationsThatOnlyARunNames_IsTheThreadsToo()
+    {
+        const string body = """{"model":"m","input":"hi"}""";
+        var paths = new Dictionary<char, string>();
+        foreach (var thread in "ab")
+        {
+            var id = await NewConversationAsync();
+            await PostAsync("responses", WithKey($$"""{"model":"m","conversation":"{{id}}","input":"hi"}""", thread));
+            paths[thread] = $"conversations/{id}/items";
+        }
+
+        await AssertRepeatsAsync(thread => PostAsync("responses", WithKey(body, thread)));
+        await AssertRepeatsAsync(thread => SendAsync("GET", paths[thread]));
+    }
+
+    // One thread after the other, and then in turns.
+    private async Task AssertRepeatsAsync(Func<char, Task<(int Status, JsonNode Body)>> send)
+    {
+        var first = await PatternsAsync("aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb");
+        var second = await PatternsAsync("baababbaabbabaababababbabaababab");
+
+        Assert.Equal(first, second);
+        Assert.NotEqual(first.A, first.B);
+        Assert.All([first.A, first.B], pattern => Assert.InRange(pattern.Count(c => c == 'x'), 2, 14));
+
+        async Task<(string A, string B)> PatternsAsync(string order)
+        {
+            var id = Emulator.Faults.Add(new() { Kind = OpenAIFaultKind.Error, Probability = 0.5, Seed = 7 });
+            var patterns = new Dictionary<char, string> { ['a'] = "", ['b'] = "" };
+            foreach (var thread in order)
+            {
+                patterns[thread] += (await send(thread)).Status == 500 ? "x" : ".";
+            }
+
+            Assert.True(Emulator.Faults.Remove(id));
+            return (patterns['a'], patterns['b']);
+        }
+    }
+
+    private static string WithKey(string body, char thread)
+    {
+        var json = JsonNode.Parse(body)!;
+        json["metadata"] = new JsonObject { ["thread_key"] = $"thread-{thread}" };
+        return json.ToJsonString();
     }
 
     private static CreateResponseOptions Hi() => new() { Model = "m", InputItems = { ResponsesTests.User("hi") } };
