@@ -77,7 +77,7 @@ inline enqueue(t) {
 /* claim.lua: the writes for one thread that is given to a slot. The caller has taken it out of its set. */
 inline give(s, t) {
   if
-  :: h_batch[t] != 0 && h_posted[t] -> skip                      /* stays as it was sealed */
+  :: h_batch[t] != 0 && (h_posted[t] || h_deaths[t] > 0) -> skip  /* stays as it was sealed */
   :: else ->
     i = (WAITING(t) > BATCH -> head[t] + BATCH : tail[t]);
     if

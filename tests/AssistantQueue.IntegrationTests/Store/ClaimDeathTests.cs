@@ -152,6 +152,44 @@ public abstract class ClaimDeathTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Claim_SuspectWithoutAJournalAndNewerMessages_KeepsTheRangeSoThatTheNewerAreNotSuspected()
+    {
+        var lease = await Seed.RunningAsync("c", ["a"], newer: ["b"], leaseIn: -1, worker: "old");
+        Assert.Empty((await ClaimAsync("w2")).Batches);
+
+        var batch = await ClaimOneAsync("w2", suspects: true);
+
+        Assert.Equal(["a"], Texts(batch));
+        Assert.Equal((lease.BatchId, 1), (batch.Lease.BatchId, batch.Deaths));
+        await FailAsync(batch.Lease);
+        var next = await ClaimOneAsync("w2");
+        Assert.Equal(["b"], Texts(next));
+        Assert.Equal((0, false), (next.Deaths, next.IsTakeover));
+    }
+
+    [Fact]
+    public async Task Claim_SuspectThatFailedAnAttemptAndNewerMessages_KeepsTheRange()
+    {
+        await Seed.RunningAsync("c", ["a"], newer: ["b"], leaseIn: -1, worker: "old");
+        await ClaimAsync("w2");
+
+        await RetryAsync((await ClaimOneAsync("w2", suspects: true)).Lease);
+
+        Assert.Equal(["a"], Texts(await ClaimOneAsync("w2", suspects: true)));
+    }
+
+    // A newer message interrupted it: that one is answered together with it.
+    [Fact]
+    public async Task Claim_InterruptedSuspect_IsSealedWithTheNewer()
+    {
+        await Seed.RunningAsync("c", ["a"], newer: ["b"], leaseIn: -1, worker: "old");
+        await Seed.ThreadAsync("c", ("posted", "i"));
+        await ClaimAsync("w2");
+
+        Assert.Equal(["a", "b"], Texts(await ClaimOneAsync("w2", suspects: true)));
+    }
+
+    [Fact]
     public async Task Claim_SealedRangeNoLongerAtTheHead_IsSealedAnew()
     {
         var lease = await Seed.RunningAsync("c", ["a", "b"], newer: ["c"], leaseIn: -1, worker: "old");

@@ -7,6 +7,9 @@ internal sealed class ModelThread(string id)
 {
     private readonly Dictionary<long, int> _attempts = [];
 
+    // The last batch, until it is finished.
+    private (string BatchId, long Last)? _sealed;
+
     public string Id { get; } = id;
 
     /// <summary>Messages that are neither answered nor given up, in their order.</summary>
@@ -66,6 +69,13 @@ internal sealed class ModelThread(string id)
             Assert.Equal(posted, (batch.Lease.BatchId, batch.LastSequence));
         }
 
+        if (deaths > 0)
+        {
+            // Newer messages aren't suspected with it.
+            Assert.Equal(_sealed, (batch.Lease.BatchId, batch.LastSequence));
+        }
+
+        _sealed = (batch.Lease.BatchId, batch.LastSequence);
         var first = _attempts.GetValueOrDefault(batch.FirstSequence);
         Assert.Equal(first, batch.FailedAttempts);
         Assert.Equal(first == 0 ? 0 : Unfinished.Last(m => _attempts.GetValueOrDefault(m.Sequence) == first).Sequence, batch.AttemptedThrough);
@@ -123,5 +133,5 @@ internal sealed class ModelThread(string id)
         }
     }
 
-    private void Forget() => (Owner, IsAdoptable, Deaths, Posted) = (null, false, 0, null);
+    private void Forget() => (Owner, IsAdoptable, Deaths, Posted, _sealed) = (null, false, 0, null, null);
 }

@@ -129,13 +129,14 @@ local function consider(id, source)
     if alone and thread.deaths == 0 then return end
   end
   local characters
-  local sealed = h[2] and (h[6] == '1' or h[6] == 'i') and is_there(id, h[3], h[4], thread.old)
-  if sealed and h[6] == '1' then
+  local there = h[2] and is_there(id, h[3], h[4], thread.old)
+  -- What the API may have stays as it was sealed; so does what a process died with: newer messages are not suspected with it.
+  if there and (h[6] == '1' or thread.deaths > 0 and h[6] ~= 'i') then
     thread.first, thread.last, thread.count, characters = tonumber(h[3]), tonumber(h[4]), thread.old, 0
   else
     thread.count, thread.first, thread.last, characters = fitting(id, length, h[2])
     -- The API may have all of an interrupted batch: none of it is left to a later one, which would post it again.
-    if sealed and thread.count < thread.old then thread.first, thread.last, thread.count = tonumber(h[3]), tonumber(h[4]), thread.old end
+    if there and h[6] == 'i' and thread.count < thread.old then thread.first, thread.last, thread.count = tonumber(h[3]), tonumber(h[4]), thread.old end
     -- Who wanted something of the last run is in this batch; it must not be interrupted for its own messages.
     thread.granted = h[9]
     if h[3] ~= text(thread.first) or h[4] ~= text(thread.last) then thread.batch = nil end
