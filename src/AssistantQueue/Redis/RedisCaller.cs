@@ -7,8 +7,9 @@ namespace AssistantQueue.Redis;
 /// <summary>Runs scripts on a partition and says in the store's words what went wrong.</summary>
 internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, string prefix)
 {
+    // "Key has MOVED" is what the client makes of a redirection that it doesn't follow: the second of a call, or that of a call with NoRedirect.
     private static readonly string[] PassingWords =
-        ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "ASK", "BUSY", "NOSCRIPT", "NOREPLICAS", "MISCONF"];
+        ["LOADING", "READONLY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "Key has MOVED", "ASK", "BUSY", "NOSCRIPT", "NOREPLICAS", "MISCONF"];
 
     // not: on a replica when no primary is known (the client's default)
     // but: there a script that finds nothing to write answers from what the replica has, and a finish would be told that its thread is somebody else's.
@@ -85,6 +86,13 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
             }
 
             return new StoreUnavailableException($"Redis refused the call: {refusal.Message}", e) { IsRefusal = true };
+        }
+
+        // The client's words for ASK where it doesn't follow, and for a node that it isn't connected to. Whoever answered so has done nothing.
+        if (e is RedisConnectionException { FailureType: ConnectionFailureType.UnableToConnect } && e.Message.StartsWith("Endpoint ", StringComparison.Ordinal))
+        {
+            connection.DoubtPrimary();
+            return new StoreUnavailableException("Redis can't take calls now: the slot is moving to another node of the Cluster, or that node isn't connected (ASK, MOVED).", e);
         }
 
         var status = e switch

@@ -45,7 +45,10 @@ internal sealed class RedisReplicas(Func<RedisConnection>? connectApart, RedisKe
     {
         var server = Primary(multiplexer, declared[0]);
         var before = server.ExecuteAsync("CLIENT", "ID");
-        var call = server.ExecuteAsync("EVAL", [script, declared.Length, .. declared.Select(k => (object)k), .. arguments.Select(a => (object)a)]);
+        // not: where the client is redirected to (its default)
+        // but: the WAIT behind it would go on here, and this node's replicas have nothing to wait for. After MOVED the next call goes to the right node.
+        var call = server.ExecuteAsync(
+            "EVAL", [script, declared.Length, .. declared.Select(k => (object)k), .. arguments.Select(a => (object)a)], CommandFlags.NoRedirect);
         var wait = server.ExecuteAsync("WAIT", replicas, WaitMilliseconds);
         var after = server.ExecuteAsync("CLIENT", "ID");
         try

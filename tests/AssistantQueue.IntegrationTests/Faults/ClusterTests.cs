@@ -1,4 +1,7 @@
 using AssistantQueue.IntegrationTests.Redis;
+using AssistantQueue.Redis;
+using AssistantQueue.Store;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace AssistantQueue.IntegrationTests.Faults;
 
@@ -50,6 +53,38 @@ public sealed class ClusterTests
 
         await flow.AnsweredAsync(5);
         await flow.EndAsync();
+    }
+
+    /// <remarks>The client learns of a move only by being refused: the master that refuses has nothing to wait for, and its replicas' word would be believed.</remarks>
+    [RedisServerFact]
+    public async Task SlotMoves_ReplicasAreWaitedFor_TheNewMastersAreAsked()
+    {
+        await using var cluster = await RedisCluster.StartAsync();
+        var options = new AssistantQueueOptions { QueuePrefix = TestRedis.NewPrefix(), Durability = Durability.Replicas(1) };
+        var key = $"{{{options.QueuePrefix}:0}}:due";
+        RedisConnection Connect() => RedisConnection.Own("", cluster.ConnectionString, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance);
+        await using var store = new RedisQueueStore(Connect(), () => options, TimeProvider.System, Connect);
+        await EnqueueAsync(store, "m1");
+
+        await cluster.MoveSlotAsync(key, () => Task.CompletedTask);
+        Assert.Equal(0, await cluster.CallsAsync(key, "wait"));
+        await EnqueueAsync(store, "m2");
+        Assert.NotEqual(0, await cluster.CallsAsync(key, "wait"));
+
+        // Refused by both while the slot is in two places.
+        var halfWay = Task.CompletedTask;
+        await cluster.MoveSlotAsync(key, () =>
+        {
+            halfWay = EnqueueAsync(store, "m3");
+            return Task.CompletedTask;
+        });
+        await halfWay;
+    }
+
+    private static async Task EnqueueAsync(RedisQueueStore store, string id)
+    {
+        var outcome = await store.EnqueueAsync(new EnqueueUnit("c1", [new NewMessage(id, true, "{}", 2, null, false)]), default);
+        Assert.Equal((EnqueueStatus.Stored, false), (outcome.Status, Assert.Single(outcome.Receipts).IsDuplicate));
     }
 
     private static async Task<FailoverFlow> StartFlowAsync(RedisCluster cluster, Durability durability = default)

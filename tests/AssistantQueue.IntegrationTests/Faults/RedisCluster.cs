@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
+using System.Text.RegularExpressions;
 using AssistantQueue.IntegrationTests.Redis;
 using StackExchange.Redis;
 
@@ -61,6 +62,15 @@ internal sealed class RedisCluster : IAsyncDisposable
         await killed.Instance.StartAgainAsync();
         await Servers.AgreeAsync(() => killed.AnswersAsync(), "the killed one answers");
         await AgreedAsync();
+    }
+
+    /// <summary>How many commands of a name the master that has a key has executed.</summary>
+    public async Task<long> CallsAsync(RedisKey key, string command)
+    {
+        var slot = (long)await _nodes[0].ExecuteAsync("CLUSTER", "KEYSLOT", key);
+        var statistics = (string)(await (await OwnerAsync(await MastersAsync(), slot)).ExecuteAsync("INFO", "commandstats"))!;
+        var calls = Regex.Match(statistics, $"cmdstat_{command}:calls=([0-9]+)");
+        return calls.Success ? long.Parse(calls.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
     }
 
     /// <summary>Moves a slot with its keys to another master, the way <c>redis-cli --cluster reshard</c> does.</summary>
