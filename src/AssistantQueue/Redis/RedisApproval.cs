@@ -11,7 +11,7 @@ internal sealed class RedisApproval(RedisCaller caller, TimeProvider time)
 
     public async Task<ApprovalState?> ReadAsync(int partition, string threadId, CancellationToken cancellationToken)
     {
-        var found = (string[])(await caller.CallAsync(RedisScript.ApprovalRead, partition, [RedisValue.EmptyString, threadId], cancellationToken))!;
+        var found = (string[])(await caller.ReadAsync(RedisScript.ApprovalRead, partition, [RedisValue.EmptyString, threadId], cancellationToken))!;
         return found is [var batch, var journal, var decisions] ? new ApprovalState(batch, journal, Parse(decisions)) : null;
     }
 

@@ -25,6 +25,11 @@ internal sealed class RedisCaller(RedisConnection connection, RedisKeys keys, st
     public Task<RedisResult> CallAsync(string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken) =>
         CallAsync(script, partition, arguments, way: null, cancellationToken);
 
+    /// <summary>Runs a script once that only reads: the token ends the waiting for its answer, too.</summary>
+    /// <exception cref="StoreUnavailableException">No answer, or a refusal.</exception>
+    public Task<RedisResult> ReadAsync(string script, int partition, RedisValue[] arguments, CancellationToken cancellationToken) =>
+        CallAsync(script, partition, arguments, cancellationToken).WaitAsync(cancellationToken);
+
     /// <summary>Runs a script once, on another way than the queue's connection.</summary>
     /// <exception cref="StoreUnavailableException">No answer, or a refusal.</exception>
     public async Task<RedisResult> CallAsync(string script, int partition, RedisValue[] arguments, Way? way, CancellationToken cancellationToken)

@@ -20,7 +20,7 @@ internal sealed class RedisFailed(RedisCaller caller, RedisKeys keys, TimeProvid
             var (score, seen) = ("+inf", 0);
             while (true)
             {
-                var found = (string[])(await caller.CallAsync(
+                var found = (string[])(await caller.ReadAsync(
                     RedisScript.FailedList, partition, [RedisValue.EmptyString, score, seen, Page], cancellationToken))!;
                 foreach (var (at, failure) in found.Chunk(2).Select(pair => (pair[0], pair[1])))
                 {
@@ -44,7 +44,7 @@ internal sealed class RedisFailed(RedisCaller caller, RedisKeys keys, TimeProvid
     {
         for (var partition = 0; partition < keys.Count; partition++)
         {
-            var found = (RedisValue[])(await caller.CallAsync(RedisScript.FailedRead, partition, [RedisValue.EmptyString, batchId], cancellationToken))!;
+            var found = (RedisValue[])(await caller.ReadAsync(RedisScript.FailedRead, partition, [RedisValue.EmptyString, batchId], cancellationToken))!;
             if (found is [var failure, var lines, var journal, var delivery])
             {
                 return new FailedEntry(

@@ -15,7 +15,7 @@ internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
         var sum = new QueueStatus();
         for (var partition = 0; partition < keys.Count; partition++)
         {
-            var result = await caller.CallAsync(RedisScript.Status, partition, [RedisValue.EmptyString], cancellationToken);
+            var result = await caller.ReadAsync(RedisScript.Status, partition, [RedisValue.EmptyString], cancellationToken);
             var c = ((string[])result!).Select(s => Math.Max(0, long.Parse(s, CultureInfo.InvariantCulture))).ToArray();
             var waiting = Math.Min(c[4], Math.Max(0, c[0] - c[1]));
             sum = sum with
@@ -37,7 +37,7 @@ internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
 
     public async Task<ReplyLookup> FindReplyAsync(int partition, string threadId, long sequence, CancellationToken cancellationToken)
     {
-        var found = (string)(await caller.CallAsync(RedisScript.FindReply, partition, [RedisValue.EmptyString, threadId, sequence], cancellationToken))!;
+        var found = (string)(await caller.ReadAsync(RedisScript.FindReply, partition, [RedisValue.EmptyString, threadId, sequence], cancellationToken))!;
         return found[0] switch
         {
             'r' => new ReplyLookup(ReplyState.Replied, Reply: found[2..]),
@@ -49,13 +49,13 @@ internal sealed class RedisRead(RedisCaller caller, RedisKeys keys)
 
     public async Task<long?> FindMessageAsync(int partition, string threadId, string messageId, CancellationToken cancellationToken)
     {
-        var found = (string)(await caller.CallAsync(RedisScript.FindMessage, partition, [RedisValue.EmptyString, threadId, messageId], cancellationToken))!;
+        var found = (string)(await caller.ReadAsync(RedisScript.FindMessage, partition, [RedisValue.EmptyString, threadId, messageId], cancellationToken))!;
         return found.Length == 0 ? null : long.Parse(found.Split(':')[0], CultureInfo.InvariantCulture);
     }
 
     public async Task<ThreadHistory> ReadHistoryAsync(int partition, string threadId, long after, CancellationToken cancellationToken)
     {
-        var result = (RedisResult[])(await caller.CallAsync(
+        var result = (RedisResult[])(await caller.ReadAsync(
             RedisScript.History, partition, [RedisValue.EmptyString, threadId, MaxHistoryMessages, after], cancellationToken))!;
         var batch = (string[])result[2]!;
         var approval = (string[])result[4]!;
