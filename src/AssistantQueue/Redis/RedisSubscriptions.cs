@@ -184,16 +184,19 @@ internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys k
         public async ValueTask DisposeAsync()
         {
             _connection.Restored -= _onRestored;
-            foreach (var queue in _queues)
+            // Side by side: a Redis that stands still is waited for once, not once a channel.
+            await Task.WhenAll(_queues.Select(UnsubscribeAsync));
+        }
+
+        private static async Task UnsubscribeAsync(ChannelMessageQueue queue)
+        {
+            try
             {
-                try
-                {
-                    await queue.UnsubscribeAsync();
-                }
-                catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
-                {
-                    // Redis forgets the subscription with the connection; nobody listens any more.
-                }
+                await queue.UnsubscribeAsync();
+            }
+            catch (Exception e) when (e is RedisException or TimeoutException or ObjectDisposedException)
+            {
+                // Redis forgets the subscription with the connection; nobody listens any more.
             }
         }
     }

@@ -9,6 +9,7 @@ using AssistantQueue.Store;
 using AssistantQueue.Waiting;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Polly;
 
 namespace AssistantQueue.Worker;
 
@@ -18,6 +19,9 @@ internal sealed class AssistantQueueWorker : BackgroundService
 {
     private static readonly TimeSpan FirstSubscribePause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestSubscribePause = TimeSpan.FromSeconds(30);
+
+    // What only tidies up waits for Redis no longer than this.
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
 
     private readonly string _workerId = $"{Environment.MachineName}-{Environment.ProcessId}-{Guid.NewGuid():N}"[..^24];
     private readonly string _queueName;
@@ -44,6 +48,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
     private readonly CancellationTokenSource _deliveriesStop = new();
     private Task _delivering = Task.CompletedTask;
     private Task _resting = Task.CompletedTask;
+    private Task _unsubscribing = Task.CompletedTask;
     private IAsyncDisposable? _signals;
     private readonly CancellationTokenRegistration _onHostStopping;
 
@@ -146,9 +151,8 @@ internal sealed class AssistantQueueWorker : BackgroundService
             renewer.Dispose();
         }
 
-        await EndSignalsAsync();
         await _resting;
-        await LeaveAsync(isGone: true);
+        await Task.WhenAll(EndSubscriptionsAsync(), LeaveAsync(isGone: true));
         Log.WorkerStopped(_log, _queueName, _workerId);
     }
 
@@ -205,10 +209,7 @@ internal sealed class AssistantQueueWorker : BackgroundService
         {
             try
             {
-                await using var wakeUps = await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToWakeUpsAsync(_workerId, OnWake, token), _stop.Stopping);
-                // While runs go on, also after the host began to stop.
-                _signals ??= await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToRunSignalsAsync(_workerId, OnSignal, token), _stop.Stopping);
-                await Task.Delay(Timeout.InfiniteTimeSpan, _stop.Stopping);
+                await ListenAsync(untilAnswered);
             }
             catch (OperationCanceledException) when (_stop.Stopping.IsCancellationRequested)
             {
@@ -220,6 +221,30 @@ internal sealed class AssistantQueueWorker : BackgroundService
                 Say(e);
                 await Task.Delay(Backoff.Doubled(failures, FirstSubscribePause, LongestSubscribePause), _time, _stop.Stopping)
                     .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task ListenAsync(ResiliencePipeline untilAnswered)
+    {
+        var wakeUps = await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToWakeUpsAsync(_workerId, OnWake, token), _stop.Stopping);
+        try
+        {
+            // While runs go on, also after the host began to stop.
+            _signals ??= await untilAnswered.ExecuteAsync(async token => await _store.SubscribeToRunSignalsAsync(_workerId, OnSignal, token), _stop.Stopping);
+            await Task.Delay(Timeout.InfiniteTimeSpan, _stop.Stopping);
+        }
+        finally
+        {
+            var unsubscribing = wakeUps.DisposeAsync().AsTask();
+            if (_stop.Stopping.IsCancellationRequested)
+            {
+                // Not awaited here: a Redis that stands still would take the runs' time.
+                _unsubscribing = unsubscribing;
+            }
+            else
+            {
+                await unsubscribing;
             }
         }
     }
@@ -328,17 +353,16 @@ internal sealed class AssistantQueueWorker : BackgroundService
         });
     }
 
-    private async Task EndSignalsAsync()
+    private async Task EndSubscriptionsAsync()
     {
-        if (_signals is { } signals)
-        {
-            await _stopClock.WaitAsync(signals.DisposeAsync().AsTask(), _stopClock.Over + TimeSpan.FromSeconds(1), CancellationToken.None);
-        }
+        var ending = Task.WhenAll(_unsubscribing, _signals?.DisposeAsync().AsTask() ?? Task.CompletedTask);
+        // What Redis doesn't answer in time ends with the connection.
+        await ending.WaitAsync(LastWords, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private async Task LeaveAsync(bool isGone)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1), _time);
+        using var limit = new CancellationTokenSource(LastWords, _time);
         try
         {
             await Task.WhenAll(Enumerable.Range(0, _store.Partitions).Select(p => _store.LeaveAsync(p, _workerId, isGone, limit.Token))).WaitAsync(limit.Token);
