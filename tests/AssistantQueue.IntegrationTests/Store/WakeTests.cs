@@ -69,6 +69,18 @@ public abstract class WakeTests(StoreServer server) : StoreTest(server)
         Assert.Equal(("w2", TimeSpan.Zero), await WokenAsync());
     }
 
+    // A worker that is told to stop gives back what another one can go on with.
+    [Fact]
+    public async Task Release_Owner_WakesAnother()
+    {
+        await ListenAsync("w1", "w2");
+        var lease = await Seed.RunningAsync("c", ["a"]);
+
+        await ReleaseAsync(lease, posted: true);
+
+        Assert.Equal(("w2", TimeSpan.Zero), await WokenAsync());
+    }
+
     [Fact]
     public async Task Finish_NothingNewer_WakesNobody()
     {
