@@ -2,6 +2,8 @@ using AssistantQueue.IntegrationTests.Redis;
 using AssistantQueue.Redis;
 using AssistantQueue.Store;
 using AssistantQueue.Tests.OpenAIBackends;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
 
@@ -53,6 +55,22 @@ public sealed class DurabilityTests : IAsyncLifetime
 
         Assert.Equal(EnqueueStatus.Stored, outcome.Status);
         Assert.Equal(1, (int)await Server(_toReplica).ExecuteAsync("LLEN", "{d:0}:messages:c1"));
+    }
+
+    [RedisServerFact]
+    public async Task Enqueue_OverTheAppsMultiplexer_WaitsOnAConnectionOfTheQueuesOwn()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Services.AddSingleton<IConnectionMultiplexer>(_toPrimary);
+        builder.Services.AddAssistantMessageQueue(options => (options.QueuePrefix, options.Durability) = ("d", Durability.Replicas(1))).ProducerOnly();
+        using var host = builder.Build();
+        await host.StartAsync();
+
+        await host.Services.GetRequiredService<IAssistantMessageQueue>().EnqueueAsync(new AssistantMessage { ThreadId = "c1", Text = "hi" });
+
+        Assert.Equal(1, (int)await Server(_toReplica).ExecuteAsync("LLEN", "{d:0}:messages:c1"));
+        Assert.Contains(await Server(_toPrimary).ClientListAsync(), client => client.Name == "AssistantQueue");
+        await host.StopAsync();
     }
 
     [RedisServerFact]
