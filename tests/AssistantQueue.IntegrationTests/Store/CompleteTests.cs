@@ -74,6 +74,48 @@ public abstract class CompleteTests(StoreServer server) : StoreTest(server)
         Assert.Single(await Read.ListAsync("replies:c"));
     }
 
+    [Fact]
+    public async Task Complete_WhatCantBeReadLiesBehindTheLastKnown_StaysWithWhatIsBehindIt()
+    {
+        var lease = await Seed.SealedWithUnreadableSecondAsync("c");
+
+        var write = new CompleteWrite("reply", [], OpenDelivery: false, Keep: true, BatchLast: Seed.FirstSequence);
+        Assert.Equal(FinishAnswer.Applied, await Store.CompleteAsync(lease, write, Ct));
+
+        Assert.Equal(["not ours", "b"], TextsOf(await Read.ListAsync("messages:c")));
+        Assert.Equal(["c"], await Read.MembersAsync("due"));
+        Assert.Equal(["a"], TextsOf((await Read.HashAsync("completed:b-c"))["messages"].Split('\n')));
+        Assert.Equal((2, 0, 1), (await Read.CounterAsync("pending"), await Read.CounterAsync("active"), await Read.CounterAsync("completed")));
+    }
+
+    [Fact]
+    public async Task Complete_WhatCantBeReadWasPutBeforeTheBatch_RemovesWhatWasAnswered()
+    {
+        IsConsistent = false;
+        var lease = await Seed.RunningAsync("c", ["a", "b", "d"]);
+        await Database.ListLeftPushAsync(P + ":messages:c", "not ours");
+
+        var write = new CompleteWrite("reply", [], OpenDelivery: false, Keep: false, BatchLast: Seed.FirstSequence + 1);
+        Assert.Equal(FinishAnswer.Applied, await Store.CompleteAsync(lease, write, Ct));
+
+        Assert.Equal(["d"], TextsOf(await Read.ListAsync("messages:c")));
+        Assert.Equal(["c"], await Read.MembersAsync("due"));
+    }
+
+    [Fact]
+    public async Task Complete_NothingIsLeftOfWhatTheOwnerKnows_RecordsAndRemovesNoOther()
+    {
+        IsConsistent = false;
+        var lease = await Seed.RunningAsync("c", ["a", "b"], newer: ["d"]);
+        await Database.ListLeftPopAsync(P + ":messages:c");
+
+        var write = new CompleteWrite("reply", [], OpenDelivery: false, Keep: true, BatchLast: Seed.FirstSequence);
+        Assert.Equal(FinishAnswer.Applied, await Store.CompleteAsync(lease, write, Ct));
+
+        Assert.Equal(["b", "d"], await Read.WaitingAsync("c"));
+        Assert.Equal("", (await Read.HashAsync("completed:b-c"))["messages"]);
+    }
+
     [Theory]
     [InlineData("fence")]
     [InlineData("worker")]

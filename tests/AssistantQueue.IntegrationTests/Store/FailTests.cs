@@ -90,6 +90,36 @@ public abstract class FailTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Fail_WhatCantBeReadLiesBehindTheLastKnown_StaysAndIsNotInTheFailedStore()
+    {
+        var lease = await Seed.SealedWithUnreadableSecondAsync("c");
+
+        var write = new FailWrite("failure", FailureKind.AttemptsExhausted, [], OpenDelivery: false, BatchLast: Seed.FirstSequence);
+        Assert.Equal(FinishAnswer.Applied, await Store.FailAsync(lease, write, Ct));
+
+        Assert.Equal(["not ours", "b"], TextsOf(await Read.ListAsync("messages:c")));
+        var record = await Read.HashAsync("failed:b-c");
+        Assert.Equal(["a"], TextsOf(record["messages"].Split('\n')));
+        Assert.Equal("1", record["count"]);
+        Assert.Equal($"{Seed.FirstSequence}", Assert.Single(await Read.ListAsync("replies:c")).Split(' ', 10)[8]);
+        Assert.Equal(["c"], await Read.MembersAsync("due"));
+        Assert.Equal((2, 0, 1), (await Read.CounterAsync("pending"), await Read.CounterAsync("active"), await Read.CounterAsync("failed")));
+    }
+
+    [Fact]
+    public async Task Fail_OlderPartBeforeWhatCantBeRead_LeavesThat()
+    {
+        var lease = await Seed.SealedWithUnreadableSecondAsync("c");
+
+        var write = new FailWrite("failure", FailureKind.Corrupt, [], OpenDelivery: false, LastSequence: Seed.FirstSequence, BatchLast: Seed.FirstSequence + 2);
+        Assert.Equal(FinishAnswer.Applied, await Store.FailAsync(lease, write, Ct));
+
+        Assert.Equal(["not ours", "b"], TextsOf(await Read.ListAsync("messages:c")));
+        Assert.Equal(["a"], TextsOf((await Read.HashAsync("failed:b-c"))["messages"].Split('\n')));
+        Assert.Equal((2, 0, 1), (await Read.CounterAsync("pending"), await Read.CounterAsync("active"), await Read.CounterAsync("failed")));
+    }
+
+    [Fact]
     public async Task Fail_OlderPartAndMessagesBehindTheBatch_LeavesBoth()
     {
         await Seed.WaitingAsync("c", -1, "a");

@@ -45,6 +45,21 @@ public abstract class ReleaseTests(StoreServer server) : StoreTest(server)
         Assert.Equal(0, next.FailedAttempts);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Release_WhatCantBeReadLiesBehindTheLastKnown_IsNotInTheNextBatch(bool posted)
+    {
+        var lease = await Seed.SealedWithUnreadableSecondAsync("c");
+
+        Assert.Equal(FinishAnswer.Applied, await Store.ReleaseAsync(lease, new ReleaseWrite(TimeSpan.Zero, null, IsPosted: posted, BatchLast: Seed.FirstSequence), Ct));
+
+        var next = await ClaimOneAsync();
+        Assert.Equal(["a"], Texts(next));
+        Assert.Equal((lease.BatchId, Seed.FirstSequence), (next.Lease.BatchId, next.LastSequence));
+        Assert.Equal((3, 1), (await Read.CounterAsync("pending"), await Read.CounterAsync("active")));
+    }
+
     [Fact]
     public async Task Release_Pause_IsKept()
     {

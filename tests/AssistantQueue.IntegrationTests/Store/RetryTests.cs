@@ -35,6 +35,21 @@ public abstract class RetryTests(StoreServer server) : StoreTest(server)
         Assert.True(next.Lease.Fence > lease.Fence);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Retry_WhatCantBeReadLiesBehindTheLastKnown_IsNotInTheNextBatch(bool posted)
+    {
+        var lease = await Seed.SealedWithUnreadableSecondAsync("c");
+
+        Assert.Equal(FinishAnswer.Applied, await Store.RetryAsync(lease, new RetryWrite(TimeSpan.Zero, "error", "journal", IsPosted: posted, BatchLast: Seed.FirstSequence), Ct));
+
+        var next = await ClaimOneAsync();
+        Assert.Equal(["a"], Texts(next));
+        Assert.Equal((lease.BatchId, Seed.FirstSequence), (next.Lease.BatchId, next.LastSequence));
+        Assert.Equal((3, 1), (await Read.CounterAsync("pending"), await Read.CounterAsync("active")));
+    }
+
     [Fact]
     public async Task Retry_PostedAndFewerFitNow_KeepsTheRange()
     {

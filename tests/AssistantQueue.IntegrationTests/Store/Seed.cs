@@ -59,6 +59,14 @@ internal sealed class Seed(IDatabase database, string p)
         return new Lease(thread, 0, worker, fence, "b-" + thread, 0);
     }
 
+    /// <summary>A thread that runs with three messages sealed, "a", "not ours" and "b"; the second one's header can't be read.</summary>
+    public async Task<Lease> SealedWithUnreadableSecondAsync(string thread)
+    {
+        var lease = await RunningAsync(thread, ["a", "x", "b"]);
+        await database.ListSetByIndexAsync(p + ":messages:" + thread, 1, "not ours");
+        return lease;
+    }
+
     public Task WorkerAsync(string worker, long endsIn) => ScoreAsync("workers", worker, Now + endsIn);
 
     /// <summary>An open delivery, due in so many ms.</summary>

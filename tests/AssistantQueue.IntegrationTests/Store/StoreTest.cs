@@ -73,6 +73,9 @@ public abstract class StoreTest(StoreServer server) : IAsyncLifetime
 
     private protected static string[] Texts(ClaimedBatch batch) => [.. batch.Entries.Select(e => e.Body)];
 
+    /// <summary>The texts of stored lines; of one whose header can't be read the line itself.</summary>
+    private protected static string[] TextsOf(IEnumerable<string> lines) => [.. lines.Select(line => line.Split(' ', 4) is [_, _, _, var text] ? text : line)];
+
     private protected Task<FinishAnswer> CompleteAsync(Lease lease, string reply = "reply", bool keep = false, bool deliver = true, params KeyValuePair<string, string?>[] conversation) =>
         Store.CompleteAsync(lease, new CompleteWrite(reply, conversation, deliver, keep), Ct);
 

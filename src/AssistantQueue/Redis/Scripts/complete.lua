@@ -53,7 +53,7 @@ for _, a in ipairs(batches) do
   local thread, fence, batch, reply = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local h = redis.call('HMGET', p .. ':thread:' .. thread, 'began', 'attempts')
   local first, last, count, sealed = owned_range(thread, ARGV[a + 8])
-  local messages = ARGV[a + 6] == '1' and table.concat(redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, count - 1), '\n')
+  local messages = ARGV[a + 6] == '1' and table.concat(count > 0 and redis.pcall('LRANGE', p .. ':messages:' .. thread, 0, count - 1) or {}, '\n')
   local stamp = stamp_of(thread, fence, last)
   -- The reply before its messages go, the lease after the next due time is set.
   keep_outcome(thread, stamp, 'r', first, last, batch, table.concat({ fence, began_of(h[1], last) }, ' '), ARGV[a + 7], reply,

@@ -53,15 +53,15 @@ local first, last, owned_count, sealed = owned_range(thread, ARGV[16])
 local tried = last
 local part = ARGV[8] ~= '' and tonumber(ARGV[8]) < last
 if part then last = tonumber(ARGV[8]) end
+local count = part and count_through(thread, owned_count, last) or owned_count
 local entries, places, before = {}, {}, 0
-for _, entry in ipairs(redis.pcall('LRANGE', messages, 0, sealed - 1)) do
+for _, entry in ipairs(count > 0 and redis.pcall('LRANGE', messages, 0, count - 1) or {}) do
   local sequence = header(entry) or before
   if sequence > last then break end
   entries[#entries + 1] = entry
   places[#places + 1] = text(sequence - before)
   before = sequence
 end
-local count = part and #entries or owned_count
 
 --@include freeing
 -- The failure before its messages go, the lease after the next due time is set.
