@@ -111,6 +111,8 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         {
             await _producer.DisposeAsync();
         }
+
+        await Snapshot.ForgetAsync(redis, P);
     }
 
     // One call is enough: which of several is decided about first is a matter of time.

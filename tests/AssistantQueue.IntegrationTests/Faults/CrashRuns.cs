@@ -55,7 +55,7 @@ internal sealed class CrashRuns(CrashScenario scenario, bool tears) : IAsyncDisp
     {
         using var patience = new CancellationTokenSource(Patience);
         var thread = $"crash-{Guid.NewGuid():N}"[..14];
-        await using var run = new CrashCase(scenario, thread, _emulator, (await TestRedis.GetAsync()).Multiplexer, tears);
+        await using var run = new CrashCase(scenario, thread, _emulator, (await TestRedis.GetApartAsync()).Multiplexer, tears);
         Interlocked.Increment(ref _cases);
         try
         {

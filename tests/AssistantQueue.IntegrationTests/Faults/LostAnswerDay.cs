@@ -101,10 +101,10 @@ internal sealed class LostAnswerDay : IAsyncDisposable
         await JudgeAsync(talk);
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         _host.Dispose();
-        return ValueTask.CompletedTask;
+        await Snapshot.ForgetAsync(_redis, P);
     }
 
     // What only reads may say that Redis is away; whoever asked asks again.

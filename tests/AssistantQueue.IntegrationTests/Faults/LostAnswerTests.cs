@@ -19,7 +19,7 @@ public sealed class LostAnswerTests(ITestOutputHelper output)
     public async Task EachScript_AnswerLostAndCallRepeated_NothingLostNothingTwice()
     {
         await using var emulator = await OpenAIEmulator.StartAsync(new OpenAIEmulatorOptions());
-        var redis = await TestRedis.GetAsync();
+        var redis = await TestRedis.GetApartAsync();
         var faults = new ConcurrentQueue<string>();
 
         async Task<LostAnswers> LiveAsync((string Script, int Number)? lost)

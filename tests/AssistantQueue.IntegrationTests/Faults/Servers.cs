@@ -1,3 +1,5 @@
+using StackExchange.Redis;
+
 namespace AssistantQueue.IntegrationTests.Faults;
 
 /// <summary>Waits for what a Redis server holds and tells nobody.</summary>
@@ -8,13 +10,26 @@ internal static class Servers
     // Redis announces neither what its gossip has spread, nor that a replica follows, nor that it is back, nor that a key or a list of clients has changed: asking is the only way to know.
     private static readonly TimeSpan BetweenQuestions = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Asks a server until it is so. What the queue announces, the ledger has, or a process prints or writes is waited for by that signal instead.</summary>
+    /// <summary>Asks a server until it is so; one that cuts the connection or doesn't answer is asked again. What the queue announces, the ledger has, or a process prints or writes is waited for by that signal instead.</summary>
     public static async Task AgreeAsync(Func<Task<bool>> isSo, string what)
     {
         using var patience = new CancellationTokenSource(Patience);
-        while (!await isSo())
+        while (true)
         {
-            Assert.False(patience.IsCancellationRequested, $"Not within {Patience.TotalSeconds} s: {what}");
+            Exception? silence = null;
+            try
+            {
+                if (await isSo())
+                {
+                    return;
+                }
+            }
+            catch (Exception e) when (e is RedisConnectionException or RedisTimeoutException)
+            {
+                silence = e;
+            }
+
+            Assert.False(patience.IsCancellationRequested, $"Not within {Patience.TotalSeconds} s: {what}. {silence}");
             await Task.Delay(BetweenQuestions);
         }
     }

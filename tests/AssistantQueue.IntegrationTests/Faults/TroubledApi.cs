@@ -72,7 +72,7 @@ internal sealed class TroubledApi : IAsyncDisposable
     public static async Task<TroubledApi> StartAsync(
         Action<OpenAIOptions> openAI, Action<AssistantQueueOptions>? queue = null, Action<IServiceCollection>? services = null)
     {
-        var redis = await TestRedis.GetAsync();
+        var redis = await TestRedis.GetApartAsync();
         var api = new TroubledApi(await OpenAIEmulator.StartAsync(), redis.Instance.ConnectionString, openAI, queue, services);
         await api._host.StartAsync();
         return api;
@@ -107,7 +107,7 @@ internal sealed class TroubledApi : IAsyncDisposable
         Assert.Empty(ledger.Overlaps);
         Assert.Empty(ledger.Duplicates);
         Assert.All(_delivered.GroupBy(d => d.BatchId), batch => Assert.Single(batch.Distinct()));
-        var redis = (await TestRedis.GetAsync()).Multiplexer;
+        var redis = (await TestRedis.GetApartAsync()).Multiplexer;
         var p = $"{{{_prefix}:0}}";
         await Invariants.CheckAsync(redis, p);
         var keys = (await Snapshot.TakeAsync(redis, p)).Keys;
@@ -121,6 +121,7 @@ internal sealed class TroubledApi : IAsyncDisposable
         await _host.StopAsync();
         _host.Dispose();
         _other.Dispose();
+        await Snapshot.ForgetAsync((await TestRedis.GetApartAsync()).Multiplexer, $"{{{_prefix}:0}}");
         await Emulator.DisposeAsync();
     }
 

@@ -11,7 +11,7 @@ namespace AssistantQueue.IntegrationTests.Redis;
 public static class TestRedis
 {
     private static readonly Lock Gate = new();
-    private static readonly Dictionary<RedisKind, Task<Shared>> Instances = [];
+    private static readonly Dictionary<(RedisKind Kind, bool IsApart), Task<Shared>> Instances = [];
     private static Task<RedisKind>? s_kind;
 
     /// <summary>Prints a line where <c>dotnet test</c> shows it.</summary>
@@ -24,13 +24,18 @@ public static class TestRedis
     public static async Task<Shared> GetAsync() => await GetAsync(await KindAsync());
 
     /// <summary>A shared one of a certain kind: for tests that run on several.</summary>
-    public static Task<Shared> GetAsync(RedisKind kind)
+    public static Task<Shared> GetAsync(RedisKind kind) => GetAsync(kind, isApart: false);
+
+    /// <summary>Another one, for tests that look at all of their keys, and remove them: what the others leave would be looked through each time.</summary>
+    public static async Task<Shared> GetApartAsync(RedisKind? kind = null) => await GetAsync(kind ?? await KindAsync(), isApart: true);
+
+    private static Task<Shared> GetAsync(RedisKind kind, bool isApart)
     {
         lock (Gate)
         {
-            if (!Instances.TryGetValue(kind, out var shared))
+            if (!Instances.TryGetValue((kind, isApart), out var shared))
             {
-                Instances[kind] = shared = Task.Run(async () =>
+                Instances[(kind, isApart)] = shared = Task.Run(async () =>
                 {
                     var instance = await StartAsync(new RedisInstanceOptions { Kind = kind });
                     return new Shared(instance, await instance.ConnectAsync());

@@ -14,20 +14,18 @@ internal sealed class Snapshot
     {
         var snapshot = new Snapshot();
         var database = connection.GetDatabase();
-        var names = new List<RedisKey>();
-        await foreach (var key in connection.GetServers()[0].KeysAsync(pattern: prefix.Replace("{", "?", StringComparison.Ordinal).Replace("}", "?", StringComparison.Ordinal) + ":*", pageSize: 10_000))
-        {
-            names.Add(key);
-        }
-
         // All at once: hundreds of keys, and a round trip for each would be most of a test's time.
-        foreach (var (key, content) in await Task.WhenAll(names.Distinct().Select(async key => (key, await ContentAsync(database, key)))))
+        foreach (var (key, content) in await Task.WhenAll((await NamesAsync(connection, prefix)).Select(async key => (key, await ContentAsync(database, key)))))
         {
             snapshot._keys[((string)key!)[(prefix.Length + 1)..]] = content;
         }
 
         return snapshot;
     }
+
+    /// <summary>Removes every key of a prefix, so that nobody looks through them any more.</summary>
+    public static async Task ForgetAsync(IConnectionMultiplexer connection, string prefix) =>
+        await connection.GetDatabase().KeyDeleteAsync([.. await NamesAsync(connection, prefix)]);
 
     /// <summary>What differs from an earlier snapshot: '+' new, '-' gone, '~' changed. Outcomes kept for repetitions are one word.</summary>
     public string[] ChangesSince(Snapshot earlier) =>
@@ -38,6 +36,17 @@ internal sealed class Snapshot
             .Select(k => (k.then is null ? "+" : k.now is null ? "-" : "~") + (k.key.StartsWith("request:", StringComparison.Ordinal) ? "request" : k.key))
             .Order(StringComparer.Ordinal),
     ];
+
+    private static async Task<HashSet<RedisKey>> NamesAsync(IConnectionMultiplexer connection, string prefix)
+    {
+        var names = new HashSet<RedisKey>();
+        await foreach (var key in connection.GetServers()[0].KeysAsync(pattern: prefix.Replace("{", "?", StringComparison.Ordinal).Replace("}", "?", StringComparison.Ordinal) + ":*", pageSize: 10_000))
+        {
+            names.Add(key);
+        }
+
+        return names;
+    }
 
     private static async Task<string> ContentAsync(IDatabase database, RedisKey key) => await database.KeyTypeAsync(key) switch
     {

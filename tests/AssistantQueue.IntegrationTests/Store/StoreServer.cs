@@ -11,9 +11,9 @@ public sealed class StoreServer
     private StoreServer(Func<Task<TestRedis.Shared>> shared) => _shared = shared;
 
     /// <summary>Redis from a container or this machine; the embedded one where there is neither.</summary>
-    public static StoreServer Redis { get; } = new(TestRedis.GetAsync);
+    public static StoreServer Redis { get; } = new(() => TestRedis.GetApartAsync());
 
-    public static StoreServer Garnet { get; } = new(() => TestRedis.GetAsync(RedisKind.Embedded));
+    public static StoreServer Garnet { get; } = new(() => TestRedis.GetApartAsync(RedisKind.Embedded));
 
     /// <summary>The connection that all tests share.</summary>
     public async Task<IConnectionMultiplexer> ConnectAsync() => (await _shared()).Multiplexer;

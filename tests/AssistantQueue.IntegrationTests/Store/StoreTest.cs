@@ -49,6 +49,7 @@ public abstract class StoreTest(StoreServer server) : IAsyncLifetime
     public virtual async Task DisposeAsync()
     {
         await Invariants.CheckAsync(Connection, P, IsConsistent);
+        await Snapshot.ForgetAsync(Connection, P);
         Connection.ConnectionFailed -= CountBreak;
         await Store.DisposeAsync();
     }

@@ -1,16 +1,15 @@
-using System.Threading.Channels;
 using AssistantQueue.Store;
 using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.Tests.Worker;
 
-/// <summary>What a new message does to a run under way, and what keeps a waiting thread waiting.</summary>
+/// <summary>What a new message does to a run under way that it interrupts, or that rejects it.</summary>
 public class BusyTests
 {
     [Fact]
     public async Task Interrupt_OfARunThatCanBeCancelled_CancelsItAndTheNextRunAnswersBoth()
     {
-        await using var rig = await RigAsync();
+        await using var rig = await BusyRig.StartAsync();
         var (first, second) = (new TaskCompletionSource(), new List<IReadOnlyList<string>>());
         rig.Backend.Answer = async (run, token) =>
         {
@@ -56,7 +55,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_BeforeTheRunHasAnId_CancelsItAsSoonAsItHas()
     {
-        await using var rig = await RigAsync();
+        await using var rig = await BusyRig.StartAsync();
         var go = new TaskCompletionSource();
         rig.Backend.Answer = async (run, token) =>
         {
@@ -81,7 +80,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_OfARunWithoutAnId_WaitsLikeCollect()
     {
-        await using var rig = await RigAsync();
+        await using var rig = await BusyRig.StartAsync();
         rig.Options.WhenBusy = BusyAction.Interrupt;
         var go = new TaskCompletionSource();
         rig.Backend.Answer = async (run, token) =>
@@ -100,7 +99,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_WhoseCancellationComesTooLate_TakesTheReplyThatIsThere()
     {
-        await using var rig = await RigAsync();
+        await using var rig = await BusyRig.StartAsync();
         var runs = 0;
         rig.Backend.Tell = async (run, told, token) =>
         {
@@ -131,7 +130,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_WhoseCancellationComesTooLateForOneRound_InterruptsTheNextRound()
     {
-        await using var rig = await RigAsync();
+        await using var rig = await BusyRig.StartAsync();
         var rounds = 0;
         rig.Backend.Answer = async (run, token) =>
         {
@@ -167,7 +166,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_AgainAndAgain_CanNotStarveTheReply()
     {
-        await using var rig = await RigAsync();
+        await using var rig = await BusyRig.StartAsync();
         rig.Options.WhenBusy = BusyAction.Interrupt;
         rig.Options.MaxInterruptions = 2;
         var finish = new TaskCompletionSource();
@@ -196,7 +195,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_WhoseSignalIsLost_ComesWithTheNextRenewal()
     {
-        await using var rig = await RigAsync(start: false);
+        await using var rig = await BusyRig.StartAsync(start: false);
         rig.Options.LockDuration = TimeSpan.FromSeconds(3);
         rig.Backend.Answer = async (run, token) =>
         {
@@ -219,7 +218,7 @@ public class BusyTests
     [Fact]
     public async Task Owner_DiesWhileItInterrupts_TheNextEndsTheRunAndAnswersBoth()
     {
-        await using var rig = await RigAsync(start: false);
+        await using var rig = await BusyRig.StartAsync(start: false);
         var cancelling = new TaskCompletionSource();
         var cancels = 0;
         rig.Backend.Answer = async (run, token) =>
@@ -259,7 +258,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_WhileACallWaitsForApproval_RejectsItAndBothAreAnsweredTogether()
     {
-        await using var rig = await RigAsync(start: false);
+        await using var rig = await BusyRig.StartAsync(start: false);
         rig.Tools.Add(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(() => "paid", "pay")));
         var told = new List<string>();
         rig.Backend.Answer = async (run, token) =>
@@ -293,7 +292,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_BetweenTwoOwners_IsDoneByTheNext()
     {
-        await using var rig = await RigAsync(start: false);
+        await using var rig = await BusyRig.StartAsync(start: false);
         rig.Backend.Answer = async (run, token) =>
         {
             if (run.Messages.Count == 1)
@@ -325,7 +324,7 @@ public class BusyTests
     [Fact]
     public async Task Interrupt_BetweenTwoAttempts_TheNextAnswersBoth()
     {
-        await using var rig = await RigAsync(start: false);
+        await using var rig = await BusyRig.StartAsync(start: false);
         rig.Options.Backoff = new BackoffOptions { Delay = TimeSpan.FromHours(1), MaxDelay = TimeSpan.FromHours(1), UseJitter = false };
         rig.Backend.Answer = async (run, token) =>
         {
@@ -355,7 +354,7 @@ public class BusyTests
     [Fact]
     public async Task Reject_WhileACallWaitsForApproval_StoresNothing()
     {
-        await using var rig = await RigAsync(start: false);
+        await using var rig = await BusyRig.StartAsync(start: false);
         rig.Tools.Add(new ApprovalRequiredAIFunction(AIFunctionFactory.Create(() => "paid", "pay")));
         rig.Backend.Answer = ToolRounds.Of([("c1", "pay", "{}")]);
         await rig.StartWorkerAsync();
@@ -369,7 +368,7 @@ public class BusyTests
     [Fact]
     public async Task Reject_WhileARunIsUnderWay_StoresNothing()
     {
-        await using var rig = await RigAsync();
+        await using var rig = await BusyRig.StartAsync();
         var go = new TaskCompletionSource();
         rig.Backend.Answer = async (run, token) =>
         {
@@ -388,177 +387,6 @@ public class BusyTests
         go.SetResult();
         Assert.Equal("one", (await rig.Handler.NextReplyAsync()).Text);
         Assert.False((await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", MessageId = "m2", WhenBusy = BusyAction.Reject })).IsDuplicate);
-    }
-
-    [Fact]
-    public async Task Steer_AtTheNextToolRound_JoinsUpToTheFirstThatDoesNotAskForIt()
-    {
-        await using var rig = await RigAsync();
-        var (asked, go) = (new TaskCompletionSource(), new TaskCompletionSource());
-        var instructions = new List<string?>();
-        rig.Backend.Answer = async (run, token) =>
-        {
-            instructions.Add(run.Journal.Instructions);
-            if (run.Messages.Count == 1 && asked.TrySetResult())
-            {
-                await go.Task.WaitAsync(token);
-                Assert.True(await run.JoinWaitingAsync(token));
-                instructions.Add(run.Journal.Instructions);
-                Assert.False(await run.JoinWaitingAsync(token));
-            }
-
-            return TestBackend.TextOf(run);
-        };
-        var queue = rig.Queue();
-        await rig.AddAsync("t", "one", instructions: "Be brief.");
-        await asked.Task.WaitAsync(TestTimes.Patience);
-        await queue.EnqueueAsync(
-        [
-            new() { ThreadId = "t", Text = "two", MessageId = "m2", WhenBusy = BusyAction.Steer, Instructions = "Be kind." },
-            new() { ThreadId = "t", Text = "three", MessageId = "m3", WhenBusy = BusyAction.Steer },
-            new() { ThreadId = "t", Text = "four", MessageId = "m4" },
-            new() { ThreadId = "t", Text = "five", MessageId = "m5", WhenBusy = BusyAction.Steer },
-        ]);
-        await rig.WishedAsync("t");
-        go.SetResult();
-
-        var reply = await rig.Handler.NextReplyAsync();
-        Assert.Equal("one|two|three", reply.Text);
-        Assert.Equal(["id-one", "m2", "m3"], reply.MessageIds);
-        Assert.Equal("four|five", (await rig.Handler.NextReplyAsync()).Text);
-        Assert.Equal(["Be brief.", "Be brief.\n\nBe kind.", null], instructions);
-        Assert.Equal(0, (await rig.Store.GetStatusAsync(default)).ActiveCount);
-    }
-
-    [Fact]
-    public async Task Steer_AnswerOfTheStoreIsLost_GetsTheSameMessagesAgain()
-    {
-        await using var rig = await RigAsync(start: false);
-        var (asked, go, joins) = (new TaskCompletionSource(), new TaskCompletionSource(), 0);
-        rig.Backend.Answer = async (run, token) =>
-        {
-            asked.SetResult();
-            await go.Task.WaitAsync(token);
-            await run.JoinWaitingAsync(token);
-            return TestBackend.TextOf(run);
-        };
-        var store = rig.Connect();
-        store.After = method =>
-        {
-            if (method == nameof(IQueueStore.JoinAsync) && ++joins == 1)
-            {
-                TroubledStore.Unavailable();
-            }
-        };
-        await rig.StartWorkerAsync(store: store);
-        await rig.AddAsync("t", "one");
-        await asked.Task.WaitAsync(TestTimes.Patience);
-        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Steer });
-        await rig.WishedAsync("t");
-        go.SetResult();
-
-        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
-        Assert.Equal(2, joins);
-    }
-
-    [Fact]
-    public async Task Steer_OwnerDiesAfterItJoined_TheNextRunHasIt()
-    {
-        await using var rig = await RigAsync(start: false);
-        var (asked, go, joined) = (new TaskCompletionSource(), new TaskCompletionSource(), new TaskCompletionSource());
-        string? instructions = null;
-        rig.Options.DefaultInstructions = "Be brief.";
-        rig.Backend.Answer = async (run, token) =>
-        {
-            instructions = run.Journal.Instructions;
-            if (asked.TrySetResult())
-            {
-                run.Journal.Rounds.Add(new JournalRound { RunId = "r1", Through = run.Messages[^1].Sequence });
-                run.Journal.PostedThrough = run.Messages[^1].Sequence;
-                await run.SaveAsync(token);
-                await go.Task.WaitAsync(token);
-                await run.JoinWaitingAsync(token);
-                joined.SetResult();
-                await Task.Delay(Timeout.InfiniteTimeSpan, token);
-            }
-
-            return TestBackend.TextOf(run);
-        };
-        var first = await rig.StartWorkerAsync(shutdown: TimeSpan.Zero);
-        await rig.AddAsync("t", "one");
-        await asked.Task.WaitAsync(TestTimes.Patience);
-        await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "two", WhenBusy = BusyAction.Steer, Instructions = "Be kind." });
-        await rig.WishedAsync("t");
-        go.SetResult();
-        await joined.Task.WaitAsync(TestTimes.Patience);
-        await first.StopAsync(CancellationToken.None);
-        await rig.EndLeasesAsync();
-        await rig.StartWorkerAsync();
-
-        Assert.Equal("one|two", (await rig.Handler.NextReplyAsync()).Text);
-        Assert.Equal("Be kind.", instructions);
-    }
-
-    [Fact]
-    public async Task Typing_WhileAMessageWaits_HoldsItBackUntilItIsFlushed()
-    {
-        await using var rig = await RigAsync();
-        (rig.Options.MessageDelay, rig.Options.MaxMessageDelay) = (TimeSpan.FromHours(1), TimeSpan.FromHours(2));
-        var queue = rig.Queue();
-        var delay = TimeSpan.FromSeconds(3);
-        await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "hi", Delay = delay });
-
-        await queue.NotifyTypingAsync("t");
-
-        // Another thread tells that the time of the first is over.
-        await queue.EnqueueAsync(new AssistantMessage { ThreadId = "later", Text = "tick", Delay = delay });
-        Assert.Equal("later", (await rig.Handler.NextReplyAsync()).ThreadId);
-        Assert.Equal("later", Assert.Single(rig.Backend.Runs).Thread);
-        await queue.EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "and more", Flush = true });
-        Assert.Equal("hi|and more", (await rig.Handler.NextReplyAsync()).Text);
-    }
-
-    [Fact]
-    public async Task FlushWhen_TheTextSaysSo_SendsWhatWaits()
-    {
-        await using var rig = await RigAsync();
-        rig.Options.MessageDelay = TimeSpan.FromHours(1);
-        rig.Options.FlushWhen = text => text.EndsWith('?');
-        var queue = rig.Queue();
-
-        await queue.AddMessageToThreadAsync("t", "hi");
-        await queue.AddMessageToThreadAsync("t", "are you there?");
-
-        Assert.Equal("hi|are you there?", (await rig.Handler.NextReplyAsync()).Text);
-    }
-
-    private static async Task<BusyRig> RigAsync(bool start = true)
-    {
-        var rig = new BusyRig(await TestRedis.ConnectionStringAsync());
-        if (start)
-        {
-            await rig.StartWorkerAsync();
-        }
-
-        return rig;
-    }
-
-    /// <summary>A rig whose backend can say that its run has an id at the API.</summary>
-    private sealed class BusyRig(string redis) : WorkerRig(redis)
-    {
-        private readonly Channel<string> _posted = Channel.CreateUnbounded<string>();
-
-        public async Task PostAsync(BatchRun run, CancellationToken cancellationToken)
-        {
-            run.Journal.Rounds.Add(new JournalRound { RunId = $"run_{run.Messages.Count}" });
-            run.Journal.PostedThrough = run.Messages[^1].Sequence;
-            run.Journal.IsAdoptable = true;
-            await run.SaveAsync(cancellationToken);
-            _posted.Writer.TryWrite(run.BatchId);
-        }
-
-        /// <summary>Waits until a run has written down its id.</summary>
-        public Task<string> PostedAsync() => _posted.Reader.ReadAsync().AsTask().WaitAsync(TestTimes.Patience);
     }
 
     /// <summary>A store whose signals to runs are lost.</summary>
