@@ -55,7 +55,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     /// <summary>Gets what lies in the failed store at the end.</summary>
     public IReadOnlyList<DeadLetter> DeadLetters { get; private set; } = [];
 
-    /// <summary>Gets a value indicating whether a lease ended under an owner that lived, as on a machine that is too slow for leases of two seconds.</summary>
+    /// <summary>Gets a value indicating whether a lease ended under an owner that lived, as on a machine that is too slow for leases of three seconds.</summary>
     public bool HasLostALease => _hosts.Any(h => h.Log.GetSnapshot().Any(r => r.Timestamp < h.Owner.DiedAt && LeaseEnds.Contains(r.Id.Name)));
 
     /// <summary>Gets what happened, for a person.</summary>
@@ -122,7 +122,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
     {
         options.QueuePrefix = _prefix;
         options.MessageDelay = TimeSpan.Zero;
-        options.LockDuration = TimeSpan.FromSeconds(2);
+        options.LockDuration = TimeSpan.FromSeconds(3);
         options.UnknownOutcomeWait = TimeSpan.FromMilliseconds(300);
         options.RunTimeout = TimeSpan.FromMinutes(1);
         options.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromMilliseconds(100), UseJitter = false };
@@ -152,7 +152,7 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
             queue.AddTool(scenario.NeedsApproval ? new ApprovalRequiredAIFunction(look) : look);
         }
 
-        // A lease of two seconds is below what the settings allow.
+        // A delivery that is given up within a millisecond is below what the settings allow.
         builder.Services.RemoveAll<IValidateOptions<AssistantQueueOptions>>();
         Decorate(builder.Services, owner);
         var host = builder.Build();

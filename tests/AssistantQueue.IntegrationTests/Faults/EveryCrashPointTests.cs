@@ -8,8 +8,7 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// Every crash point: a first run notes each call to the store, to the API and to the handlers; then one run for each of them kills the owner before it,
 /// and one after it (of streams also in the middle and at the end). A second owner takes over, and the promises must hold.
 /// </summary>
-/// <remarks>Alone: dozens of owners at a time with leases of two seconds lose them on a machine that is busy with other tests besides.</remarks>
-[Collection(AloneDefinition.Name)]
+[WaitsMostly]
 public sealed class EveryCrashPointTests(ITestOutputHelper output)
 {
     // How often these are called depends on the time that passes; all others must be met again.
