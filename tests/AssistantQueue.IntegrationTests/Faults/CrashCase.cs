@@ -115,8 +115,13 @@ internal sealed class CrashCase(CrashScenario scenario, string thread, OpenAIEmu
         await Snapshot.ForgetAsync(redis, P);
     }
 
-    // One call is enough: which of several is decided about first is a matter of time.
-    private string TextOf(string word) => $"{word} of {thread}{(scenario.HasTool && word != "one" ? "" : scenario.Command)}";
+    private string TextOf(string word) => $"{word} of {thread}{(HasCommand(word) ? scenario.Command : "")}";
+
+    private bool HasCommand(string word) =>
+        // One call is enough: which of several is decided about first is a matter of time.
+        scenario.HasTool ? word == "one"
+        // The run that is interrupted goes on for longer than any machine takes to interrupt it; the next one doesn't.
+        : scenario.FollowerDoes != BusyAction.Interrupt || word != "three";
 
     private void Configure(AssistantQueueOptions options)
     {

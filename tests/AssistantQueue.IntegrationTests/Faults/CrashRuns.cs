@@ -12,7 +12,7 @@ internal sealed class CrashRuns(CrashScenario scenario, bool tears) : IAsyncDisp
     /// <summary>How many cases are under way at a time: they wait for leases to end, most of the time.</summary>
     private const int AtATime = 40;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(45);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly PostedAgain _again = new();
     private readonly ConcurrentQueue<string> _faults = new();

@@ -15,6 +15,9 @@ internal static class CrashScenarios
     private static readonly string[] Journey =
         [nameof(IQueueStore.ClaimAsync), nameof(IQueueStore.WriteJournalAsync), nameof(IQueueStore.CompleteAsync), nameof(IQueueStore.ClaimDeliveriesAsync), nameof(IQueueStore.CloseDeliveryAsync)];
 
+    // Each look is a crash point of its own: of a long run some are enough.
+    private static readonly Action<OpenAIOptions> SeldomPolled = o => (o.Model, o.MaxPollInterval) = ("gpt-test", TimeSpan.FromMilliseconds(400));
+
     public static IReadOnlyList<CrashScenario> All { get; } =
     [
         new()
@@ -77,15 +80,15 @@ internal static class CrashScenarios
         new()
         {
             Name = "A run that outlasts renewals",
-            OpenAI = o => o.Model = "gpt-test",
-            Command = "\n/slow 0.7",
+            OpenAI = SeldomPolled,
+            Command = "\n/slow 1.5",
             MustPass = [.. Journey, nameof(IQueueStore.Renew)],
         },
         new()
         {
             Name = "A run that an earlier owner left",
-            OpenAI = o => o.Model = "gpt-test",
-            Command = "\n/slow 1.6",
+            OpenAI = SeldomPolled,
+            Command = "\n/slow 4.5",
             DiedBefore = new(Look, 1, CrashMoment.Before),
             MustPass = [.. Journey[2..], Look],
         },
@@ -137,8 +140,8 @@ internal static class CrashScenarios
         new()
         {
             Name = "A host that stops",
-            OpenAI = o => o.Model = "gpt-test",
-            Command = "\n/slow 0.5",
+            OpenAI = SeldomPolled,
+            Command = "\n/slow 2",
             StopsAt = Look,
             MustPass = [nameof(IQueueStore.ReleaseAsync), nameof(IQueueStore.LeaveAsync)],
         },
@@ -166,7 +169,7 @@ internal static class CrashScenarios
         {
             Name = "Responses, another message interrupts",
             OpenAI = o => o.Model = "gpt-test",
-            Command = "\n/slow 0.4",
+            Command = "\n/slow 5",
             HasFollower = true,
             FollowerDoes = BusyAction.Interrupt,
             // An heir may find the whole reply where the conversation is read.
@@ -177,7 +180,7 @@ internal static class CrashScenarios
         {
             Name = "Assistants, another message interrupts",
             OpenAI = o => o.AssistantId = "asst_test",
-            Command = "\n/slow 0.4",
+            Command = "\n/slow 5",
             HasFollower = true,
             FollowerDoes = BusyAction.Interrupt,
             FollowsAt = [LookAtRun],
