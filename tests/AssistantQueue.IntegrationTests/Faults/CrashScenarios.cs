@@ -168,8 +168,8 @@ internal static class CrashScenarios
         new()
         {
             Name = "Responses, another message interrupts",
-            OpenAI = o => o.Model = "gpt-test",
-            Command = "\n/slow 5",
+            OpenAI = SeldomPolled,
+            Command = "\n/slow 3",
             HasFollower = true,
             FollowerDoes = BusyAction.Interrupt,
             // An heir may find the whole reply where the conversation is read.

@@ -10,7 +10,7 @@ namespace AssistantQueue.IntegrationTests.Faults;
 /// the API failing before and after its work. Afterwards the ledger and what the handlers were given must show the promises.
 /// </summary>
 /// <remarks>
-/// <c>ASSISTANTQUEUE_FAULT_MINUTES</c> says how long each case goes on (default 1); <c>ASSISTANTQUEUE_FAULT_SEED</c> repeats a run: the same faults of
+/// <c>ASSISTANTQUEUE_FAULT_MINUTES</c> says how long each case goes on (default 1.5); <c>ASSISTANTQUEUE_FAULT_SEED</c> repeats a run: the same faults of
 /// workers, Redis and network in the same order at the same distances, and of the API for the same n-th request of an operation and a thread. What the
 /// processes do in between, and so when such a request comes and how many there are, depends on their timing and doesn't repeat.
 /// </remarks>
@@ -29,7 +29,7 @@ public sealed class FaultSuiteTests(ITestOutputHelper both)
     {
         var output = new CaseOutput(both, api);
         var seed = int.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_SEED"), out var given) ? given : Random.Shared.Next(1_000_000);
-        var minutes = double.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_MINUTES"), System.Globalization.CultureInfo.InvariantCulture, out var m) ? m : 1;
+        var minutes = double.TryParse(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_FAULT_MINUTES"), System.Globalization.CultureInfo.InvariantCulture, out var m) ? m : 1.5;
         output.WriteLine($"ASSISTANTQUEUE_FAULT_SEED={seed}");
         await using var redis = await RedisInstance.StartDedicatedAsync(new RedisInstanceOptions { KeepsData = true });
         await using var proxy = new TcpProxy(redis.ConnectionString);

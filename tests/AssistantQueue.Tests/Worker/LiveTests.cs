@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using AssistantQueue.Store;
 using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.Tests.Worker;
@@ -23,6 +24,30 @@ public class LiveTests
 
         Assert.Equal((5, " there", started.BatchId), (second.Offset, second.Text, second.BatchId));
         Assert.Equal("Hello there", (await watch.NextAsync<BatchReplied>()).Reply.Text);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Run_PublishesWhatItTellsOnlyWhenSomebodyListens(bool listens)
+    {
+        await using var rig = new TellingRig(await TestRedis.ConnectionStringAsync());
+        var (store, published) = (rig.Connect(), 0);
+        store.Before = method => published += method == nameof(IQueueStore.PublishLiveAsync) ? 1 : 0;
+        await rig.StartWorkerAsync(store: store);
+        await using var watch = listens ? new Updates(rig.Queue(rig.Connect()), "t", "0") : null;
+        await rig.AddAsync("t", "hi");
+        await rig.Backend.NextAsync();
+        await rig.TellAsync(new RunTextDelta("Hello"));
+        if (watch is not null)
+        {
+            Assert.Equal("Hello", await watch.TextAsync(5));
+        }
+
+        rig.Answer("Hello");
+        await rig.Handler.NextReplyAsync();
+
+        Assert.Equal(listens, published > 0);
     }
 
     [Fact]

@@ -64,8 +64,11 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     public Task<DecideAnswer> DecideAsync(string threadId, string batchId, string callId, ToolDecision decision, CancellationToken cancellationToken) =>
         CallAsync(nameof(DecideAsync), () => inner.DecideAsync(threadId, batchId, callId, decision, cancellationToken));
 
-    public Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken) =>
-        inner.PublishLiveAsync(threadId, fence, items, cancellationToken);
+    public Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken)
+    {
+        Before(nameof(PublishLiveAsync));
+        return inner.PublishLiveAsync(threadId, fence, items, cancellationToken);
+    }
 
     public Task AskForLiveAsync(string threadId, string workerId, long fence, int after, CancellationToken cancellationToken) =>
         inner.AskForLiveAsync(threadId, workerId, fence, after, cancellationToken);
