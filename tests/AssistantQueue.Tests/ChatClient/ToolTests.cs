@@ -137,7 +137,7 @@ public class ToolTests
         await using var rig = await ChatRig.CreateAsync();
         var dying = rig.Rig.Connect();
         var calls = new ConcurrentQueue<(string Id, bool IsRepeated)>();
-        var slowBegan = new TaskCompletionSource();
+        var slowBegan = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var isDead = false;
         dying.Before = _ =>
         {
@@ -147,7 +147,15 @@ public class ToolTests
             }
         };
         rig.Rig.Tools.Add(AIFunctionFactory.Create((AIFunctionArguments a) => Called(a, "first"), "first"));
-        rig.Rig.Tools.Add(AIFunctionFactory.Create((AIFunctionArguments a) => Called(a, "quick"), "quick"));
+        rig.Rig.Tools.Add(AIFunctionFactory.Create(
+            async (AIFunctionArguments a) =>
+            {
+                var output = Called(a, "quick");
+                // Its output is kept while the other call is under way.
+                await slowBegan.Task;
+                return output;
+            },
+            "quick"));
         rig.Rig.Tools.Add(AIFunctionFactory.Create(
             async (AIFunctionArguments a, CancellationToken token) =>
             {
