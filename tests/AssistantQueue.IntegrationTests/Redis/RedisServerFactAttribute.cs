@@ -11,4 +11,18 @@ public sealed class RedisServerFactAttribute : FactAttribute
             Skip = "There is no redis-server on the PATH.";
         }
     }
+
+    /// <summary>Whether it runs on the Redis of the tests, and is skipped where they are to take the embedded one.</summary>
+    public bool ButNotGarnet
+    {
+        get;
+        set
+        {
+            field = value;
+            if (value && string.Equals(Environment.GetEnvironmentVariable("ASSISTANTQUEUE_TEST_REDIS"), nameof(RedisKind.Embedded), StringComparison.OrdinalIgnoreCase))
+            {
+                Skip = "It is about a redis-server.";
+            }
+        }
+    }
 }

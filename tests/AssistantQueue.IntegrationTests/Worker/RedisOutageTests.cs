@@ -70,6 +70,7 @@ public class RedisOutageTests(ITestOutputHelper output)
             {
                 options.RedisConnectionString = redis;
                 options.QueuePrefix = prefix;
+                options.ConnectTimeout = TimeSpan.FromMinutes(1);
                 options.LockDuration = Lock;
                 options.Concurrency = Threads;
                 options.MaxDeaths = 1;

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace AssistantQueue.Tests.Watch;
 
+[Collection(nameof(MeasuresMemory))]
 public sealed class AnnouncementInboxTests
 {
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
