@@ -41,7 +41,8 @@ internal sealed class LostAnswerDay : IAsyncDisposable
                 _options.Enqueue(o);
                 o.QueuePrefix = _prefix;
                 o.MessageDelay = TimeSpan.FromMilliseconds(50);
-                o.LockDuration = TimeSpan.FromSeconds(3);
+                // Nothing waits for a lease to end; one that ended on a busy machine would leave a post whose outcome nobody knows. A day has renewals, each third of it.
+                o.LockDuration = TimeSpan.FromSeconds(6);
                 o.UnknownOutcomeWait = TimeSpan.FromMilliseconds(300);
                 o.RunTimeout = TimeSpan.FromMinutes(1);
                 o.Backoff = new BackoffOptions { Delay = TimeSpan.FromMilliseconds(20), MaxDelay = TimeSpan.FromSeconds(1), UseJitter = false };
