@@ -128,14 +128,13 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
             return true;
         }
 
-        if (answer.Calls.Count > 0)
+        if (answer is { Text: "", Calls.Count: > 0 })
         {
             Change(() => CallUnderLock(answer.Calls));
             return false;
         }
 
-        await SayAsync(answer, prompt).ConfigureAwait(false);
-        return true;
+        return await SayAsync(answer, prompt).ConfigureAwait(false);
     }
 
     private ModelAnswer Bent(ModelAnswer answer) => fault?.Kind switch
@@ -145,7 +144,7 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
         OpenAIFaultKind.RunTakesLong => answer with { Latency = fault.Delay },
         OpenAIFaultKind.RunIsIncomplete => answer with { Incomplete = true },
         OpenAIFaultKind.RunExpires => ExpireNow(),
-        OpenAIFaultKind.RunCallsFunction when run.Steps.Count == 0 => answer with { Calls = [new(fault.Function, "{}")] },
+        OpenAIFaultKind.RunCallsFunction when run.Steps.Count == 0 => answer with { Text = "", Calls = [new(fault.Function, "{}")] },
         _ => answer,
     };
 
@@ -155,11 +154,13 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
         throw new OperationCanceledException();
     }
 
-    private async Task SayAsync(ModelAnswer answer, Prompt prompt)
+    /// <summary>Writes a message; false when the run now waits for tool outputs.</summary>
+    private async Task<bool> SayAsync(ModelAnswer answer, Prompt prompt)
     {
         var most = run.Body.Number("max_completion_tokens") ?? long.MaxValue;
         var cut = answer.Incomplete || EchoModel.Tokens(answer.Text) > most;
         var text = cut ? EchoModel.Cut(answer.Text, most) : answer.Text;
+        var isOver = cut || answer.Calls.Count == 0;
         JsonObject step = null!;
         Change(() =>
         {
@@ -190,15 +191,24 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
             message["incomplete_details"] = cut ? new JsonObject { ["reason"] = "max_tokens" } : null;
             step["status"] = "completed";
             step["completed_at"] = core.Seconds;
-            run.Body["usage"] = RunObjects.Usage(prompt, text);
             step["usage"] = RunObjects.Usage(prompt, text);
-            run.Body["incomplete_details"] = cut ? new JsonObject { ["reason"] = "max_completion_tokens" } : null;
             thread.SeenMessages = thread.Messages.Count;
             core.State.Save(("message", message), ("step", step));
             events?.Add(cut ? "thread.message.incomplete" : "thread.message.completed", message);
             events?.Add("thread.run.step.completed", step);
-            EndUnderLock(cut ? "incomplete" : "completed", null);
+            if (isOver)
+            {
+                run.Body["usage"] = RunObjects.Usage(prompt, text);
+                run.Body["incomplete_details"] = cut ? new JsonObject { ["reason"] = "max_completion_tokens" } : null;
+                EndUnderLock(cut ? "incomplete" : "completed", null);
+            }
+            else
+            {
+                message = null;
+                CallUnderLock(answer.Calls);
+            }
         });
+        return isOver;
     }
 
     private void CallUnderLock(IReadOnlyList<WantedCall> calls)
@@ -321,8 +331,12 @@ internal sealed class RunWork(EmulatorCore core, ThreadEntry thread, RunEntry ru
 
     private Prompt Prompt()
     {
+        var beside = thread.Runs.SelectMany(r => r.Steps.Zip(r.Steps.Skip(1)))
+            .Where(s => s.Second.Text("type") == "tool_calls")
+            .Select(s => s.First.Child("step_details").Child("message_creation")?.Text("message_id"))
+            .ToHashSet();
         var turns = thread.Messages
-            .Select((m, i) => new Turn(m.Text("role") == "user" ? TurnKind.User : TurnKind.Assistant, LedgerLines.TextOf(m), i >= run.FreshFrom))
+            .Select((m, i) => new Turn(m.Text("role") == "user" ? TurnKind.User : beside.Contains(m.Text("id")) ? TurnKind.Beside : TurnKind.Assistant, LedgerLines.TextOf(m), i >= run.FreshFrom))
             .ToList();
         foreach (var call in run.Steps.SelectMany(s => s.Child("step_details").List("tool_calls") ?? []))
         {

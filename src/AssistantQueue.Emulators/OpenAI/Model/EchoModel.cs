@@ -7,7 +7,7 @@ namespace AssistantQueue.Emulators;
 /// <summary>The model: says which messages it got together, so that a person sees what was batched. Pure.</summary>
 /// <remarks>
 /// Lines of a user's message that steer it: <c>/tool name {json}</c> calls a function that was offered, <c>/then name {json}</c> calls
-/// one in a round of its own after the calls before, <c>/cite file-1</c> cites a file, <c>/slow 2.5</c> thinks
+/// one in a round of its own after the calls before, <c>/say Let me look.</c> says that beside the call that follows, <c>/cite file-1</c> cites a file, <c>/slow 2.5</c> thinks
 /// that many seconds, <c>/long 200</c> answers with that many more words, <c>/fail</c> or <c>/fail rate_limit_exceeded</c> ends as
 /// failed, <c>/refuse</c> is a content error (Responses: 400 <c>invalid_prompt</c>; Assistants: a failed run), <c>/incomplete</c>
 /// stops early. They count in the messages of the present request; when it has none, in all that aren't answered yet. Calls count in
@@ -42,7 +42,7 @@ internal static class EchoModel
         if (calls.Length > 0)
         {
             var together = prompt.ParallelCalls ? calls.TakeWhile((c, i) => i == 0 || !c.BeginsRound) : calls.Take(1);
-            return new("", [.. together.Select(c => c.Call)], latency);
+            return new(string.Join(' ', together.Select(c => c.Said).OfType<string>()), [.. together.Select(c => c.Call)], latency);
         }
 
         var text = new StringBuilder(Said(batch));
@@ -52,7 +52,7 @@ internal static class EchoModel
             text.Append(CultureInfo.InvariantCulture, $" {name} returned “{Short(output.Text)}”.");
         }
 
-        foreach (var (call, _) in wanted.Where(c => !prompt.Tools.Contains(c.Call.Name)))
+        foreach (var (call, _, _) in wanted.Where(c => !prompt.Tools.Contains(c.Call.Name)))
         {
             text.Append(CultureInfo.InvariantCulture, $" I have no tool “{call.Name}”.");
         }
@@ -119,15 +119,18 @@ internal static class EchoModel
     private static string? Command(string[] lines, string name) =>
         lines.FirstOrDefault(l => l == name || l.StartsWith(name + " ", StringComparison.Ordinal)) is { } line ? line[name.Length..].Trim() : null;
 
-    private static IEnumerable<(WantedCall Call, bool BeginsRound)> Wanted(string[] lines)
+    private static IEnumerable<(WantedCall Call, bool BeginsRound, string? Said)> Wanted(string[] lines)
     {
+        string? said = null;
         foreach (var line in lines)
         {
+            said = line.StartsWith("/say ", StringComparison.Ordinal) ? line[5..] : said;
             var begins = line.StartsWith("/then ", StringComparison.Ordinal);
             if (begins || line.StartsWith("/tool ", StringComparison.Ordinal))
             {
                 var parts = line[6..].Split(' ', 2, StringSplitOptions.TrimEntries);
-                yield return (new(parts[0], parts.Length > 1 && IsObject(parts[1]) ? parts[1] : "{}"), begins);
+                yield return (new(parts[0], parts.Length > 1 && IsObject(parts[1]) ? parts[1] : "{}"), begins, said);
+                said = null;
             }
         }
     }

@@ -5,6 +5,9 @@ internal enum TurnKind
 {
     User,
     Assistant,
+
+    /// <summary>The model, beside the calls that it made: no answer yet.</summary>
+    Beside,
     System,
     Call,
     Output,
@@ -27,5 +30,5 @@ internal sealed record Prompt(IReadOnlyList<Turn> Turns, string? Instructions, I
 /// <summary>A function that the model wants called.</summary>
 internal sealed record WantedCall(string Name, string Arguments);
 
-/// <summary>What the model answers: calls, or a text; and how it wants to misbehave.</summary>
+/// <summary>What the model answers: a text, or calls and what it says beside them; and how it wants to misbehave.</summary>
 internal sealed record ModelAnswer(string Text, IReadOnlyList<WantedCall> Calls, TimeSpan? Latency = null, string? FailCode = null, bool Refused = false, bool Incomplete = false, string? Cited = null);

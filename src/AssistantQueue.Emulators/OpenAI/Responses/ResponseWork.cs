@@ -61,6 +61,14 @@ internal sealed class ResponseWork : IDisposable
             .. history.Select(i => ItemObjects.TurnOf(i, fresh: false)).OfType<Turn>(),
             .. response.Input.Select(i => ItemObjects.TurnOf(i, fresh: true)).OfType<Turn>(),
         ];
+        for (var i = 1; i < turns.Length; i++)
+        {
+            if (turns[i].Kind == TurnKind.Call && turns[i - 1].Kind == TurnKind.Assistant)
+            {
+                turns[i - 1] = turns[i - 1] with { Kind = TurnKind.Beside };
+            }
+        }
+
         var tools = response.Body.Text("tool_choice") == "none" ? [] : response.Body.List("tools")!.Select(t => t.Text("name")).OfType<string>().ToHashSet();
         return new(turns, response.Body.Text("instructions"), tools, response.Body.Flag("parallel_tool_calls"), core.Options.Commands);
     }
@@ -142,7 +150,7 @@ internal sealed class ResponseWork : IDisposable
             {
                 Change(() => EndUnderLock("failed", code));
             }
-            else if (answer.Calls.Count > 0)
+            else if (answer is { Text: "", Calls.Count: > 0 })
             {
                 Change(() => CallUnderLock(answer.Calls));
             }
@@ -178,7 +186,7 @@ internal sealed class ResponseWork : IDisposable
         OpenAIFaultKind.RunNeverEnds => answer with { Latency = Timeout.InfiniteTimeSpan },
         OpenAIFaultKind.RunTakesLong => answer with { Latency = fault.Delay },
         OpenAIFaultKind.RunIsIncomplete => answer with { Incomplete = true },
-        OpenAIFaultKind.RunCallsFunction => answer with { Calls = [new(fault.Function, "{}")] },
+        OpenAIFaultKind.RunCallsFunction => answer with { Text = "", Calls = [new(fault.Function, "{}")] },
         _ => answer,
     };
 
@@ -237,7 +245,14 @@ internal sealed class ResponseWork : IDisposable
                 ResponseEvents.MessageEnds(Events, output[0], 0);
             }
 
-            EndUnderLock(cut ? "incomplete" : "completed");
+            if (cut || answer.Calls.Count == 0)
+            {
+                EndUnderLock(cut ? "incomplete" : "completed");
+            }
+            else
+            {
+                CallUnderLock(answer.Calls);
+            }
         });
     }
 

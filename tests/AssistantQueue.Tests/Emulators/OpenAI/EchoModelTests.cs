@@ -36,6 +36,18 @@ public sealed class EchoModelTests
     }
 
     [Fact]
+    public void Answer_SaysSomethingBesideACall_StillOwesTheAnswer()
+    {
+        Turn[] turns = [User("/say Let me look.\n/tool a {}\n/say And now b.\n/then b {}")];
+        Assert.Equal(("Let me look.", "a"), (Say(turns).Text, Assert.Single(Say(turns).Calls).Name));
+        Turn[] second = [.. turns, new(TurnKind.Beside, "Let me look."), new(TurnKind.Call, "{}", CallId: "1", Name: "a"), new(TurnKind.Output, "A", CallId: "1")];
+        Assert.Equal(("And now b.", "b"), (Say(second).Text, Assert.Single(Say(second).Calls).Name));
+        Turn[] third = [.. second, new(TurnKind.Beside, "And now b."), new(TurnKind.Call, "{}", CallId: "2", Name: "b"), new(TurnKind.Output, "B", CallId: "2")];
+        Assert.EndsWith("a returned “A”. b returned “B”.", Say(third).Text, StringComparison.Ordinal);
+        Assert.StartsWith("You wrote: “", Say(third).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Answer_UnknownTool_SaysSo() => Assert.EndsWith("I have no tool “z”.", Say([User("/tool z {}")]).Text, StringComparison.Ordinal);
 
     [Fact]

@@ -35,6 +35,21 @@ public sealed class StreamsTests : EmulatorTest
     }
 
     [Fact]
+    public async Task Response_StreamedWithTextBesideACall_HasTheMessageFirst()
+    {
+        var conversation = await NewConversationAsync();
+        const string Tools = """[{"type":"function","name":"weather","strict":false,"parameters":{} }]""";
+        var events = await EventsAsync("responses", $$"""{"model":"m","stream":true,"conversation":"{{conversation}}","input":"/say Let me look.\n/tool weather","tools":{{Tools}} }""");
+
+        Assert.Equal([0, 1], events.Where(e => e.EventType == "response.output_item.done").Select(e => (int)JsonNode.Parse(e.Data)!["output_index"]!));
+        Assert.Equal("Let me look.", string.Concat(events.Where(e => e.EventType == "response.output_text.delta").Select(e => (string?)JsonNode.Parse(e.Data)!["delta"])));
+        var output = JsonNode.Parse(events[^1].Data)!["response"]!["output"]!.AsArray();
+        Assert.Equal(["message", "function_call"], output.Select(item => (string?)item!["type"]));
+        var answer = await PostAsync("responses", $$"""{"model":"m","conversation":"{{conversation}}","input":[{"type":"function_call_output","call_id":"{{output[1]!["call_id"]}}","output":"sunny"}],"tools":{{Tools}} }""");
+        Assert.EndsWith("weather returned “sunny”.", (string?)answer.Body["output"]![0]!["content"]![0]!["text"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task BackgroundStream_LostAndResumed_GoesOnAfterTheNumber()
     {
         Emulator.Options.DeltaPause = TimeSpan.FromMilliseconds(5);
@@ -126,6 +141,27 @@ public sealed class StreamsTests : EmulatorTest
         Assert.Contains(second, u => u.UpdateKind == StreamingUpdateReason.RunStepCompleted);
         Assert.Contains("sunny", string.Concat(second.OfType<MessageContentUpdate>().Select(u => u.Text)), StringComparison.Ordinal);
         Assert.Equal(StreamingUpdateReason.RunCompleted, second.Where(u => u.UpdateKind.ToString().StartsWith("Run", StringComparison.Ordinal)).Last().UpdateKind);
+    }
+
+    [Fact]
+    public async Task Run_StreamedWithTextBesideACall_HasTheMessageFirst()
+    {
+        var thread = await NewThreadAsync();
+
+        var events = await EventsAsync($"threads/{thread}/runs", """{"assistant_id":"asst_1","stream":true,"tools":[{"type":"function","function":{"name":"weather"}}],"additional_messages":[{"role":"user","content":"/say Let me look.\n/tool weather"}]}""");
+
+        var kinds = events.Select(e => e.EventType).ToList();
+        Assert.Equal(["thread.run.requires_action", "done"], kinds.TakeLast(2));
+        var said = kinds.IndexOf("thread.message.completed");
+        Assert.True(said > 0 && said < kinds.LastIndexOf("thread.run.step.created"), string.Join(' ', kinds));
+        var run = JsonNode.Parse(events[^2].Data)!;
+        Assert.Null(run["usage"]);
+        var call = (string)run["required_action"]!["submit_tool_outputs"]!["tool_calls"]![0]!["id"]!;
+        await PostAsync($"threads/{thread}/runs/{run["id"]}/submit_tool_outputs", $$"""{"tool_outputs":[{"tool_call_id":"{{call}}","output":"sunny"}]}""");
+        await EndOfAsync((string)run["id"]!);
+        var texts = (await SendAsync("GET", $"threads/{thread}/messages?order=asc")).Body["data"]!.AsArray().Select(m => (string?)m!["content"]![0]!["text"]!["value"]).ToList();
+        Assert.Equal("Let me look.", texts[1]);
+        Assert.EndsWith("weather returned “sunny”.", texts[2], StringComparison.Ordinal);
     }
 
     [Fact]
