@@ -1,4 +1,5 @@
 using DotNet.Testcontainers.Configurations;
+using DotNet.Testcontainers.Containers;
 using Testcontainers.Redis;
 
 namespace AssistantQueue.IntegrationTests.Redis;
@@ -51,7 +52,7 @@ internal sealed class ContainerRedis : RedisInstance
         await _container.StartAsync();
     }
 
-    public override ValueTask DisposeAsync() => _container.DisposeAsync();
+    public override ValueTask DisposeAsync() => RemoveAsync(_container);
 
     private static async Task<ContainerRedis> TryStartAsync(RedisInstanceOptions options)
     {
@@ -68,8 +69,19 @@ internal sealed class ContainerRedis : RedisInstance
         }
         catch
         {
-            await container.DisposeAsync();
+            await RemoveAsync(container);
             throw;
+        }
+    }
+
+    // Without the reaper the library only stops it.
+    private static async ValueTask RemoveAsync(RedisContainer container)
+    {
+        var id = container.State == TestcontainersStates.Undefined ? null : container.Id;
+        await container.DisposeAsync();
+        if (id is not null)
+        {
+            await DockerEngine.RemoveAsync(id);
         }
     }
 }

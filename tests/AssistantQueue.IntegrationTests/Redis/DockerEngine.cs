@@ -1,10 +1,11 @@
+using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json.Serialization;
 
 namespace AssistantQueue.IntegrationTests.Redis;
 
-/// <summary>The Docker engine's own interface, for the two things that Testcontainers doesn't offer: whether one answers, and SIGKILL.</summary>
+/// <summary>The Docker engine's own interface, for what Testcontainers doesn't offer: whether one answers, SIGKILL, and removing a container without its reaper.</summary>
 internal static class DockerEngine
 {
     private const string DefaultSocket = "/var/run/docker.sock";
@@ -46,6 +47,17 @@ internal static class DockerEngine
         // Answers when the container is down.
         using var down = await Client.PostAsync(new Uri($"/containers/{containerId}/wait?condition=not-running", UriKind.Relative), content: null);
         down.EnsureSuccessStatusCode();
+    }
+
+    /// <summary>Removes a container with its volume, if it is still there.</summary>
+    public static async Task RemoveAsync(string containerId)
+    {
+        using var answer = await Client.DeleteAsync(new Uri($"/containers/{containerId}?force=true&v=true", UriKind.Relative));
+        if (answer.StatusCode is not (HttpStatusCode.NotFound or HttpStatusCode.Conflict))
+        {
+            // A conflict: it is being removed already.
+            answer.EnsureSuccessStatusCode();
+        }
     }
 
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)

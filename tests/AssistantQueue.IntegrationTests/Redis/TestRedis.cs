@@ -72,10 +72,14 @@ public static class TestRedis
             Instances.Clear();
         }
 
-        foreach (var shared in started.Where(s => s.IsCompletedSuccessfully))
+        await Task.WhenAll(started.Select(async starting =>
         {
-            await (await shared).DisposeAsync();
-        }
+            await ((Task)starting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (starting.IsCompletedSuccessfully)
+            {
+                await (await starting).DisposeAsync();
+            }
+        }));
     }
 
     private static async Task<RedisKind> ChooseAsync()

@@ -7,7 +7,7 @@ using Xunit.Sdk;
 
 namespace AssistantQueue.IntegrationTests.Running;
 
-/// <summary>xunit's own framework, with <see cref="SlotRunner"/>; it also shows what the tests' Redis says about itself (under <c>dotnet test</c> too) and ends it at the end.</summary>
+/// <summary>xunit's own framework, with <see cref="SlotRunner"/>; it also shows what the tests' Redis says about itself (under <c>dotnet test</c> too) and ends it when a run was broken off.</summary>
 public sealed class IntegrationTestFramework : XunitTestFramework
 {
     public IntegrationTestFramework(IMessageSink messageSink)

@@ -1,3 +1,4 @@
+using AssistantQueue.IntegrationTests.Redis;
 using Xunit.Abstractions;
 using Xunit.Sdk;
 
@@ -18,6 +19,14 @@ internal sealed class SlotRunner(
     {
         base.Dispose();
         _slots.Dispose();
+    }
+
+    // not: when the framework is disposed
+    // but: before the end is told; that disposal is waited for by nobody, and the process may be over first
+    protected override async Task BeforeTestAssemblyFinishedAsync()
+    {
+        await base.BeforeTestAssemblyFinishedAsync();
+        await Aggregator.RunAsync(TestRedis.EndAsync);
     }
 
     protected override async Task<RunSummary> RunTestCollectionAsync(

@@ -10,9 +10,7 @@ using StackExchange.Redis;
 namespace AssistantQueue.IntegrationTests.Store;
 
 /// <summary><c>Durability = Replicas(n)</c>: an enqueue completes when n replicas have the message, and not before, whatever happens to the connection.</summary>
-#pragma warning disable CA1001 // xunit disposes of it through IAsyncLifetime.
 public sealed class DurabilityTests : IAsyncLifetime
-#pragma warning restore CA1001
 {
     private readonly AssistantQueueOptions _options = new() { QueuePrefix = "d", Durability = Durability.Replicas(1) };
     private RedisInstance _primary = null!;

@@ -15,7 +15,7 @@ using Microsoft.Extensions.Options;
 namespace AssistantQueue.Tests.Agents;
 
 /// <summary><c>.UseAgent()</c> in a real host: sessions in Redis, the agent's own tools, what is told and what stops the start.</summary>
-public sealed class UseAgentTests : IAsyncDisposable
+public sealed class UseAgentTests : IAsyncLifetime
 {
     private readonly string _prefix = "agent-" + Guid.NewGuid().ToString("N")[..8];
     private readonly FakeLogCollector _log = new();
@@ -275,7 +275,9 @@ public sealed class UseAgentTests : IAsyncDisposable
         Assert.Contains(told, f => f.StartsWith("The queue uses an agent, but there is no AIAgent in DI", StringComparison.Ordinal));
     }
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         if (_host is not null)
         {

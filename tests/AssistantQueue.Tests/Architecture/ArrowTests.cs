@@ -54,6 +54,13 @@ public sealed class ArrowTests
         }
     }
 
+    // xunit 2 knows IAsyncLifetime and IDisposable; a test class that only has IAsyncDisposable is never ended, and its workers stay.
+    [Fact]
+    public void TestClasses_WithAnAsynchronousEnd_AreEndedByTheRunner() =>
+        Assert.DoesNotContain(
+            typeof(ArrowTests).Assembly.GetTypes(),
+            t => typeof(IAsyncDisposable).IsAssignableFrom(t) && !typeof(IAsyncLifetime).IsAssignableFrom(t) && t.GetMethods().Any(m => m.IsDefined(typeof(FactAttribute))));
+
     [Theory]
     [InlineData(typeof(IAssistantMessageQueue), "Microsoft.Agents", "OpenAI", "Azure.", "System.ClientModel", "Garnet")]
     [InlineData(typeof(OpenAIQueueBuilderExtensions), "StackExchange.Redis", "Garnet")]

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace AssistantQueue.Tests.Deliver;
 
 /// <summary>One delivery whose host leaves while its handler works and doesn't look at its token, and one that nobody can read.</summary>
-public sealed class DeliverStepTests : IAsyncDisposable
+public sealed class DeliverStepTests : IAsyncLifetime
 {
     private static readonly string Reply = JsonSerializer.Serialize(
         new AssistantReply { ThreadId = "c1", BatchId = "b", Text = "hi", MessageIds = ["id-hi"], FirstSequence = 1, LastSequence = 1 }, StoreJson.Reply);
@@ -81,7 +81,9 @@ public sealed class DeliverStepTests : IAsyncDisposable
         Assert.Equal([nameof(IQueueStore.PostponeDeliveryAsync)], _calls);
     }
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         _ends.TrySetResult();
         await _rig.DisposeAsync();

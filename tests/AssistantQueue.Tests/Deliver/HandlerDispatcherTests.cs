@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Testing;
 namespace AssistantQueue.Tests.Deliver;
 
 /// <summary>How handlers are called.</summary>
-public sealed class HandlerDispatcherTests : IAsyncDisposable
+public sealed class HandlerDispatcherTests : IAsyncLifetime
 {
     private readonly List<string> _calls = [];
     private readonly FakeLogger _log = new();
@@ -23,7 +23,9 @@ public sealed class HandlerDispatcherTests : IAsyncDisposable
             _services.GetRequiredService<IServiceScopeFactory>(), scope => scope.GetServices<IAssistantReplyHandler>(), hasHandlers: true, _log);
     }
 
-    public ValueTask DisposeAsync() => _services.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _services.DisposeAsync();
 
     [Fact]
     public async Task ReplyAsync_OneHandlerFails_TheOthersAreCalledAndTheScopeEnds()

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace AssistantQueue.Tests.Watch;
 
 /// <summary>A watcher's view of the run under way: what is news, and when its worker is asked.</summary>
-public sealed class RunFollowerTests : IAsyncDisposable
+public sealed class RunFollowerTests : IAsyncLifetime
 {
     private readonly FakeTimeProvider _time = new();
     private readonly FakeStore _store = new();
@@ -18,7 +18,9 @@ public sealed class RunFollowerTests : IAsyncDisposable
         _run = new RunFollower(_time);
     }
 
-    public ValueTask DisposeAsync() => _store.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _store.DisposeAsync();
 
     [Fact]
     public async Task Ask_RunBegins_AtOnceAgainAfterASecondAndThenEveryTen()

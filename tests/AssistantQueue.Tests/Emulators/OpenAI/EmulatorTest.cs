@@ -50,7 +50,7 @@ public abstract class EmulatorTest : IAsyncLifetime, IDisposable
         Conversations = client.GetConversationClient();
     }
 
-    public Task DisposeAsync() => StopAsync();
+    public virtual Task DisposeAsync() => StopAsync();
 
     /// <summary>Stops the emulator and judges what passed.</summary>
     protected async Task StopAsync()

@@ -7,6 +7,12 @@ public sealed class PersistenceTests : EmulatorTest
 {
     private readonly string directory = Directory.CreateTempSubdirectory("emulator").FullName;
 
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        Directory.Delete(directory, recursive: true);
+    }
+
     [Fact]
     public async Task Restart_OnTheSameFolder_FindsEverything()
     {
