@@ -85,9 +85,18 @@ internal sealed class RunContext(
         var round = new JournalRound { PostingAt = Time.GetUtcNow(), LastItemSeen = lastItemSeen, Through = LastSequence };
         Journal.Rounds.Add(round);
         Journal.IsAdoptable = false;
-        await Run.SaveAsync(cancellationToken);
-        Run.ThrowIfNotOwned();
-        return round;
+        try
+        {
+            await Run.SaveAsync(cancellationToken);
+            Run.ThrowIfNotOwned();
+            return round;
+        }
+        catch
+        {
+            // nothing was sent, whether or not it is written down
+            Refused(round);
+            throw;
+        }
     }
 
     /// <summary>A post is known to have been taken: the API has what it carried.</summary>

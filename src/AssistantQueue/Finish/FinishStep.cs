@@ -85,14 +85,16 @@ internal sealed class FinishStep
                     var write = new ReleaseWrite(TimeSpan.Zero, rest, IsPosted: false, ReleaseHold.Interrupted, Told: ToldOnRelease.Of(interrupted));
                     await ReleaseAsync(batch, held, write, "interrupt");
                     break;
-                case RunLeaseEnded:
+                case RunLeaseEnded ended:
                     if (held.IsLost)
                     {
                         break;
                     }
 
-                    // If nobody took the thread meanwhile it goes back at once instead of at the end of its lease.
-                    await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, null, IsPosted: true), "lease");
+                    // If nobody took the thread meanwhile it goes back at once instead of at the end of its lease, with what is known of its posts:
+                    // one that was refused must not be looked for, and an id that came last not be missing.
+                    var mayBePosted = ended.Journal is null || NextJournal.IsPostedIn(ended.Run!.Journal);
+                    await ReleaseAsync(batch, held, new ReleaseWrite(TimeSpan.Zero, ended.Journal, mayBePosted), "lease");
                     break;
                 case RunPoisonous:
                     var error = $"{batch.Deaths} processes died while they ran this batch, the most that may (MaxDeaths).";

@@ -20,7 +20,9 @@ internal sealed record RunFailed(BatchRun Run, Exception Error, bool KeepsRounds
 internal sealed record RunStopped(BatchRun? Run, string? Journal) : RunOutcome;
 
 /// <summary>The lease could not be proved any more, or is somebody else's.</summary>
-internal sealed record RunLeaseEnded : RunOutcome;
+/// <param name="Run">The run; null when it had not begun, or was being cancelled.</param>
+/// <param name="Journal">The journal to hand on, with what the API has said meanwhile; null keeps the stored one.</param>
+internal sealed record RunLeaseEnded(BatchRun? Run = null, string? Journal = null) : RunOutcome;
 
 /// <summary>Too many processes died with the batch; it was not run.</summary>
 internal sealed record RunPoisonous : RunOutcome;

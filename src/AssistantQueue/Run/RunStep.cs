@@ -289,15 +289,10 @@ internal sealed class RunStep(
             return new RunReplied(run, ReplyOf(run, following.Result));
         }
 
-        if (held.Ended.IsCancellationRequested || !held.IsProven)
-        {
-            return new RunLeaseEnded();
-        }
-
         var failure = isOver ? following.Exception?.InnerException : null;
-        if (failure is LeaseLostException)
+        if (held.Ended.IsCancellationRequested || !held.IsProven || failure is LeaseLostException)
         {
-            return new RunLeaseEnded();
+            return new RunLeaseEnded(run, isOver ? Serialize(run.Journal) : null);
         }
 
         // Of a run that was told to stop, errors say nothing (a cancelled call looks like a broken connection);
@@ -311,7 +306,7 @@ internal sealed class RunStep(
                 run.Journal.StartedAt = default;
             }
 
-            return new RunStopped(run, isOver ? JsonSerializer.Serialize(run.Journal, StoreJson.Journal) : null);
+            return new RunStopped(run, isOver ? Serialize(run.Journal) : null);
         }
 
         if (failure is ApprovalPendingException)
@@ -413,6 +408,8 @@ internal sealed class RunStep(
         StartedAt = run.Journal.StartedAt,
         CompletedAt = Now(run.ClockAhead),
     };
+
+    private static string Serialize(RunJournal journal) => JsonSerializer.Serialize(journal, StoreJson.Journal);
 
     // What the backend says wins. From an exception that it did not classify nobody knows what became of the run:
     // a post without an id, or a run that can be adopted, is looked at again.

@@ -171,6 +171,83 @@ public class RecoveryTests
         halted.Before = _ => { };
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Owner_WhoseProofEndsBehindItsPost_HandsOnWhatTheApiSaidOnceItIsProvedAgain(bool isRefused)
+    {
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        rig.Options.LockDuration = TimeSpan.FromSeconds(3);
+        var store = rig.Connect();
+        var blocked = new HashSet<string>();
+        var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        store.Before = method =>
+        {
+            lock (blocked)
+            {
+                if (blocked.Contains(method))
+                {
+                    TroubledStore.Unavailable();
+                }
+            }
+        };
+        store.After = method =>
+        {
+            if (method == nameof(IQueueStore.ReleaseAsync))
+            {
+                released.TrySetResult();
+            }
+        };
+        var known = new List<(string Text, string Rounds)>();
+        rig.Backend.Answer = async (run, token) =>
+        {
+            known.Add((TestBackend.TextOf(run), string.Join(",", run.Journal.Rounds.Select(r => r.RunId ?? "unknown"))));
+            if (known.Count > 1)
+            {
+                return "done";
+            }
+
+            run.Journal.Rounds.Add(new JournalRound { PostingAt = DateTimeOffset.UtcNow, Through = run.Messages[^1].Sequence });
+            await run.SaveAsync(token);
+            lock (blocked)
+            {
+                blocked.UnionWith([nameof(IQueueStore.Renew), nameof(IQueueStore.ClaimAsync)]);
+            }
+
+            await Task.Delay(Timeout.Infinite, token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // The API's answer comes together with the end of the proof.
+            if (isRefused)
+            {
+                run.Journal.Rounds.Clear();
+            }
+            else
+            {
+                run.Journal.Rounds[0].RunId = "resp_1";
+            }
+
+            await rig.AddAsync("c1", "more");
+            lock (blocked)
+            {
+                blocked.Remove(nameof(IQueueStore.Renew));
+            }
+
+            throw new AssistantBackendException(BackendErrorKind.Transient, "The API said so.") { IsOutcomeUnknown = !isRefused };
+        };
+        await rig.StartWorkerAsync(store: store);
+        await rig.AddAsync("c1", "hi");
+
+        await released.Task.WaitAsync(TestTimes.Patience);
+        lock (blocked)
+        {
+            blocked.Clear();
+        }
+
+        await rig.Handler.NextReplyAsync();
+        // What was refused isn't looked for, and newer messages may join it; what was taken goes on by its id.
+        Assert.Equal(isRefused ? ("hi|more", "") : ("hi", "resp_1"), known[1]);
+        Assert.Equal([1, 1], rig.Backend.Runs.Take(2).Select(r => r.Attempt));
+    }
+
     [Fact]
     public async Task Owner_ThatLearnsThatItsLeaseIsLost_StopsAtOnceAndWritesNothing()
     {
