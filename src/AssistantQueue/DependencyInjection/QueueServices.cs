@@ -69,14 +69,13 @@ internal static class QueueServices
     private static AssistantMessageQueue CreateQueue(IServiceProvider services, string name)
     {
         var store = services.GetRequiredKeyedService<IQueueStore>(name);
-        var subscriptions = new ThreadSubscriptions(store);
         var time = Clock(services);
         return new AssistantMessageQueue(
             name,
             store,
             Settings(services, name),
-            new ReplyWaiter(store, subscriptions, time),
-            new ThreadWatcher(store, subscriptions, Settings(services, name), time, services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue.Watch")),
+            new ReplyWaiter(store, new ThreadSubscriptions(store.SubscribeToOutcomesAsync), time),
+            new ThreadWatcher(store, new ThreadSubscriptions(store.SubscribeToThreadAsync), Settings(services, name), time, services.GetRequiredService<ILoggerFactory>().CreateLogger("AssistantQueue.Watch")),
             services.GetRequiredKeyedService<QueueMetrics>(name),
             ContentFault(services, name));
     }

@@ -28,7 +28,7 @@ namespace AssistantQueue.Redis;
 /// p:request:‹id›            STRING  outcome of a call, for its repetition                       10 min
 /// p:message-id:‹length›:‹thread›:‹id› STRING  sequence and due time of a message; the thread's length in bytes keeps the two apart   DeduplicationWindow
 /// p:foreign:‹key›           any     what somebody else wrote over a key of ours, moved aside by a finish or a delivery   until removed by hand
-/// p:wake:‹worker›, p:signals:‹worker›, p:updates:‹thread›   channels
+/// p:wake:‹worker›, p:signals:‹worker›, p:updates:‹thread›, p:outcomes:‹thread›   channels
 /// p:guard                   –       never exists; declared so that a moving Cluster slot answers before a script begins
 /// </code>
 /// </remarks>
@@ -57,5 +57,7 @@ internal sealed class RedisKeys
         public RedisChannel Signals(string worker) => RedisChannel.Literal(name + ":signals:" + worker);
 
         public RedisChannel Updates(string thread) => RedisChannel.Literal(name + ":updates:" + thread);
+
+        public RedisChannel Outcomes(string thread) => RedisChannel.Literal(name + ":outcomes:" + thread);
     }
 }

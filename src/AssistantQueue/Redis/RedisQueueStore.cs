@@ -110,6 +110,9 @@ internal sealed class RedisQueueStore : IQueueStore, IDisposable
     public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
         _subscriptions.ToThreadAsync(PartitionOf(threadId), threadId, onAnnouncement, cancellationToken);
 
+    public Task<IAsyncDisposable> SubscribeToOutcomesAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
+        _subscriptions.ToOutcomesAsync(PartitionOf(threadId), threadId, onAnnouncement, cancellationToken);
+
     public Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken) =>
         _subscriptions.PublishLiveAsync(PartitionOf(threadId), threadId, fence, items, cancellationToken);
 

@@ -9,8 +9,14 @@ namespace AssistantQueue.Redis;
 internal sealed class RedisSubscriptions(RedisConnection connection, RedisKeys keys)
 {
     public Task<IAsyncDisposable> ToThreadAsync(int partition, string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
+        ToAnnouncementsAsync(keys[partition].Updates(threadId), onAnnouncement, cancellationToken);
+
+    public Task<IAsyncDisposable> ToOutcomesAsync(int partition, string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
+        ToAnnouncementsAsync(keys[partition].Outcomes(threadId), onAnnouncement, cancellationToken);
+
+    private Task<IAsyncDisposable> ToAnnouncementsAsync(RedisChannel channel, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
         SubscribeAsync(
-            [keys[partition].Updates(threadId)],
+            [channel],
             (_, message) =>
             {
                 if (Parse(message) is { } announcement)

@@ -98,6 +98,9 @@ internal interface IQueueStore : IAsyncDisposable
     /// <summary>Calls back with each announcement of the thread until disposed; with null after a reconnect, when some may have been lost.</summary>
     Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken);
 
+    /// <summary>Like <see cref="SubscribeToThreadAsync"/>, with the announcements of replies and failures alone. Who listens so is no watcher.</summary>
+    Task<IAsyncDisposable> SubscribeToOutcomesAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken);
+
     /// <summary>Tells watchers what a run says while it is under way. May be lost.</summary>
     Task PublishLiveAsync(string threadId, long fence, IReadOnlyList<LiveItem> items, CancellationToken cancellationToken);
 

@@ -4,7 +4,7 @@ using AssistantQueue.Store;
 namespace AssistantQueue.Watch;
 
 /// <summary>Waits for the outcome of the batch that a message is in: listens first, then looks, so that nothing falls in between.</summary>
-internal sealed class ReplyWaiter(IQueueStore store, ThreadSubscriptions subscriptions, TimeProvider time)
+internal sealed class ReplyWaiter(IQueueStore store, ThreadSubscriptions outcomes, TimeProvider time)
 {
     // Announcements may be lost; this look bounds the damage. Spread, so that many waiters don't look together.
     private static readonly TimeSpan SafetyLook = TimeSpan.FromSeconds(10);
@@ -15,7 +15,7 @@ internal sealed class ReplyWaiter(IQueueStore store, ThreadSubscriptions subscri
         var hasLooked = false;
         try
         {
-            using var listener = await subscriptions.ListenAsync(receipt.ThreadId, OnAnnouncement, cancellationToken);
+            using var listener = await outcomes.ListenAsync(receipt.ThreadId, OnAnnouncement, cancellationToken);
             receipt = await IdentifyAsync(receipt, cancellationToken);
             while (true)
             {

@@ -3,7 +3,8 @@ using AssistantQueue.Store;
 namespace AssistantQueue.Watch;
 
 /// <summary>One store subscription a thread for all who listen to it in this process. Thread-safe.</summary>
-internal sealed class ThreadSubscriptions(IQueueStore store)
+/// <param name="subscribe">Subscribes to a thread's announcements, or to those of its outcomes.</param>
+internal sealed class ThreadSubscriptions(Func<string, Action<ThreadAnnouncement?>, CancellationToken, Task<IAsyncDisposable>> subscribe)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Shared> _threads = new(StringComparer.Ordinal);
@@ -19,7 +20,7 @@ internal sealed class ThreadSubscriptions(IQueueStore store)
             {
                 shared = new Shared();
                 // Begun for all who will listen, so no single caller's token may end it.
-                shared.Subscription = store.SubscribeToThreadAsync(threadId, shared.Tell, CancellationToken.None);
+                shared.Subscription = subscribe(threadId, shared.Tell, CancellationToken.None);
                 _threads[threadId] = shared;
             }
 

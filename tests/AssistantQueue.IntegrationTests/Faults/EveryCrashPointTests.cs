@@ -22,7 +22,8 @@ public sealed class EveryCrashPointTests(ITestOutputHelper output)
     [
         nameof(IQueueStore.EnqueueAsync), nameof(IQueueStore.HoldBackAsync), nameof(IQueueStore.ReadApprovalAsync), nameof(IQueueStore.DecideAsync),
         nameof(IQueueStore.GetStatusAsync), nameof(IQueueStore.FindReplyAsync), nameof(IQueueStore.FindMessageAsync), nameof(IQueueStore.ReadHistoryAsync),
-        nameof(IQueueStore.SubscribeToThreadAsync), nameof(IQueueStore.SubscribeToRunSignalsAsync), nameof(IQueueStore.SubscribeToWakeUpsAsync),
+        nameof(IQueueStore.SubscribeToThreadAsync), nameof(IQueueStore.SubscribeToOutcomesAsync), nameof(IQueueStore.SubscribeToRunSignalsAsync),
+        nameof(IQueueStore.SubscribeToWakeUpsAsync),
         nameof(IQueueStore.PublishLiveAsync), nameof(IQueueStore.AskForLiveAsync), nameof(IQueueStore.PartitionOf),
     ];
 

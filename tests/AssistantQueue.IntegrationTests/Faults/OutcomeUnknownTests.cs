@@ -30,9 +30,9 @@ public sealed class OutcomeUnknownTests
         await using var connection = RedisConnection.Given("", () => losing, TimeSpan.FromSeconds(30), TimeProvider.System, NullLogger.Instance);
         await using var store = new RedisQueueStore(connection, () => options, clock);
         using var metrics = new QueueMetrics("");
-        var subscriptions = new ThreadSubscriptions(store);
+        var (updates, outcomes) = (new ThreadSubscriptions(store.SubscribeToThreadAsync), new ThreadSubscriptions(store.SubscribeToOutcomesAsync));
         var queue = new AssistantMessageQueue(
-            "", store, () => options, new ReplyWaiter(store, subscriptions, clock), new ThreadWatcher(store, subscriptions, () => options, clock, NullLogger.Instance), metrics);
+            "", store, () => options, new ReplyWaiter(store, outcomes, clock), new ThreadWatcher(store, updates, () => options, clock, NullLogger.Instance), metrics);
         var message = new AssistantMessage { ThreadId = "c1", MessageId = messageId, Text = "hi" };
 
         var told = await Assert.ThrowsAsync<EnqueueOutcomeUnknownException>(() => queue.EnqueueAsync(message));

@@ -71,6 +71,25 @@ public abstract class AnnouncementTests(StoreServer server) : StoreTest(server)
     }
 
     [Fact]
+    public async Task Outcomes_AreHeardByThoseWhoOnlyWait_WhoAreNoWatchers()
+    {
+        _subscription = await Store.SubscribeToOutcomesAsync("c", Hear, Ct);
+        await EnqueueAsync("c", Message("a", flush: true));
+        var batch = await ClaimOneAsync();
+        Assert.False(batch.IsWatched);
+        await RetryAsync(batch.Lease);
+        batch = await ClaimOneAsync();
+        await CompleteAsync(batch.Lease);
+        await EnqueueAsync("c", Message("b", flush: true));
+        var other = await ClaimOneAsync();
+        await FailAsync(other.Lease);
+
+        Assert.Equal(
+            [(AnnouncementKind.Replied, batch.FirstSequence), (AnnouncementKind.Failed, other.FirstSequence)],
+            (await HearAsync(2)).Select(h => (h.Kind, h.FirstSequence)));
+    }
+
+    [Fact]
     public async Task Wake_EarliestDue_GoesToTheWorkerThatHasBeenIdleLongest()
     {
         await ClaimAsync("w1");
@@ -115,16 +134,15 @@ public abstract class AnnouncementTests(StoreServer server) : StoreTest(server)
         await base.DisposeAsync();
     }
 
-    private async Task ListenAsync() => _subscription = await Store.SubscribeToThreadAsync(
-        "c",
-        announcement =>
+    private async Task ListenAsync() => _subscription = await Store.SubscribeToThreadAsync("c", Hear, Ct);
+
+    private void Hear(ThreadAnnouncement? announcement)
+    {
+        if (announcement is { } heard)
         {
-            if (announcement is { } heard)
-            {
-                _heard.Writer.TryWrite(heard);
-            }
-        },
-        Ct);
+            _heard.Writer.TryWrite(heard);
+        }
+    }
 
     private async Task<List<ThreadAnnouncement>> HearAsync(int count)
     {

@@ -43,6 +43,8 @@ internal sealed class FakeStore : IQueueStore
         return Task.FromResult<IAsyncDisposable>(new Subscription(() => _listeners.Remove(onAnnouncement)));
     }
 
+    public Task<IAsyncDisposable> SubscribeToOutcomesAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public Task<ReplyLookup> FindReplyAsync(string threadId, long sequence, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public int PartitionOf(string threadId) => 0;

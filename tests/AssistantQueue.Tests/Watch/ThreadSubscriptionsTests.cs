@@ -9,7 +9,7 @@ public sealed class ThreadSubscriptionsTests
     public async Task Listen_ManyOnOneThread_ShareOneSubscriptionUntilTheLastLeaves()
     {
         var store = new FakeStore();
-        var subscriptions = new ThreadSubscriptions(store);
+        var subscriptions = new ThreadSubscriptions(store.SubscribeToThreadAsync);
         var heard = 0;
 
         var one = await subscriptions.ListenAsync("c1", _ => heard++, default);
@@ -28,7 +28,7 @@ public sealed class ThreadSubscriptionsTests
     public async Task Listen_AfterTheLastLeft_SubscribesAgain()
     {
         var store = new FakeStore();
-        var subscriptions = new ThreadSubscriptions(store);
+        var subscriptions = new ThreadSubscriptions(store.SubscribeToThreadAsync);
 
         (await subscriptions.ListenAsync("c1", _ => { }, default)).Dispose();
         using var again = await subscriptions.ListenAsync("c1", _ => { }, default);
@@ -40,7 +40,7 @@ public sealed class ThreadSubscriptionsTests
     public async Task Listen_SubscribingFails_TellsAndWorksTheNextTime()
     {
         var store = new FakeStore();
-        var subscriptions = new ThreadSubscriptions(store);
+        var subscriptions = new ThreadSubscriptions(store.SubscribeToThreadAsync);
         store.SubscribeError = new StoreUnavailableException("away");
         await Assert.ThrowsAsync<StoreUnavailableException>(() => subscriptions.ListenAsync("c1", _ => { }, default));
         store.SubscribeError = null;

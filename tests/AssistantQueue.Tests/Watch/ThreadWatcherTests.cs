@@ -132,7 +132,7 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
     public async Task Watch_StoredAndAnsweredBeforeItLooks_StillKnowsTheIds()
     {
         var store = new FakeStore();
-        var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store), () => new(), TimeProvider.System, NullLogger.Instance);
+        var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store.SubscribeToThreadAsync), () => new(), TimeProvider.System, NullLogger.Instance);
         await using var watch = new Watcher(watcher.WatchAsync("c1", new WatchPosition(1_000_000, 0), default).GetAsyncEnumerator());
         store.History = () => new([], null, [], 1_000_000);
         var next = watch.NextAsync();
@@ -184,7 +184,7 @@ public sealed class ThreadWatcherTests(SharedRedis shared) : IClassFixture<Share
     public async Task Watch_TooSlowForTheAnnouncements_ReadsWhatItMissed()
     {
         var store = new FakeStore();
-        var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store), () => new(), TimeProvider.System, NullLogger.Instance);
+        var watcher = new ThreadWatcher(store, new ThreadSubscriptions(store.SubscribeToThreadAsync), () => new(), TimeProvider.System, NullLogger.Instance);
         await using var watch = new Watcher(watcher.WatchAsync("c1", new WatchPosition(0, 0), default).GetAsyncEnumerator());
         var history = new List<StoredEntry> { Entry(1) };
         store.History = () => new([], null, [.. history], 1_000_000);

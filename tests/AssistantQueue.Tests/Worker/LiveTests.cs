@@ -29,14 +29,16 @@ public class LiveTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Run_PublishesWhatItTellsOnlyWhenSomebodyListens(bool listens)
+    public async Task Run_PublishesWhatItTellsOnlyWhenSomebodyWatches(bool watches)
     {
         await using var rig = new TellingRig(await TestRedis.ConnectionStringAsync());
         var (store, published) = (rig.Connect(), 0);
         store.Before = method => published += method == nameof(IQueueStore.PublishLiveAsync) ? 1 : 0;
         await rig.StartWorkerAsync(store: store);
-        await using var watch = listens ? new Updates(rig.Queue(rig.Connect()), "t", "0") : null;
-        await rig.AddAsync("t", "hi");
+        var queue = rig.Queue(rig.Connect());
+        await using var watch = watches ? new Updates(queue, "t", "0") : null;
+        // Who only waits for the reply is no watcher.
+        var reply = queue.AskAsync("t", "hi");
         await rig.Backend.NextAsync();
         await rig.TellAsync(new RunTextDelta("Hello"));
         if (watch is not null)
@@ -47,7 +49,8 @@ public class LiveTests
         rig.Answer("Hello");
         await rig.Handler.NextReplyAsync();
 
-        Assert.Equal(listens, published > 0);
+        Assert.Equal("Hello", (await reply.WaitAsync(TestTimes.Patience)).Text);
+        Assert.Equal(watches, published > 0);
     }
 
     [Fact]
@@ -101,10 +104,10 @@ public class LiveTests
         // The message was stored after the call was told, so its place is behind; what is kept is told first.
         Assert.IsType<MessagesStored>(await NextAsync());
         Assert.False(((ToolAnswered)await NextAsync()).IsError);
-        Assert.Equal((1, "B"), (((TextDelta)await NextAsync()).Offset, ((TextDelta)seen[^1]).Text));
-        rig.Answer("AB");
+        Assert.Equal((1, "\n\nB"), (((TextDelta)await NextAsync()).Offset, ((TextDelta)seen[^1]).Text));
+        rig.Answer("A\n\nB");
 
-        Assert.Equal("AB", ((BatchReplied)await NextAsync()).Reply.Text);
+        Assert.Equal("A\n\nB", ((BatchReplied)await NextAsync()).Reply.Text);
         Assert.Equal(seen.Count, seen.Select(u => u.Position).Distinct().Count());
     }
 
@@ -189,7 +192,7 @@ public class LiveTests
         await rig.TellAsync(new RunTextDelta("Once "));
         await rig.TellAsync(new RunToolCalled("c1", "look", null));
         await rig.TellAsync(new RunTextDelta("upon\na time"));
-        await watch.TextAsync(16);
+        await watch.TextAsync(18);
         var middle = watch.All[^1].Position;
         await rig.Queue().EnqueueAsync(new AssistantMessage { ThreadId = "t", Text = "stop", WhenBusy = BusyAction.Interrupt });
 
@@ -197,7 +200,7 @@ public class LiveTests
         rig.Answer("done");
         await watch.NextAsync<BatchReplied>();
 
-        Assert.Equal((started.BatchId, "Once upon\na time", 0), (interrupted.BatchId, interrupted.Text, interrupted.TextOffset));
+        Assert.Equal((started.BatchId, "Once \n\nupon\na time", 0), (interrupted.BatchId, interrupted.Text, interrupted.TextOffset));
         foreach (var after in (string[])["0", started.Position, middle])
         {
             await using var late = new Updates(rig.Queue(rig.Connect()), "t", after);

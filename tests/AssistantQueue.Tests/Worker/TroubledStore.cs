@@ -124,6 +124,9 @@ internal class TroubledStore(IQueueStore inner) : IQueueStore
     public Task<IAsyncDisposable> SubscribeToThreadAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
         inner.SubscribeToThreadAsync(threadId, onAnnouncement, cancellationToken);
 
+    public Task<IAsyncDisposable> SubscribeToOutcomesAsync(string threadId, Action<ThreadAnnouncement?> onAnnouncement, CancellationToken cancellationToken) =>
+        inner.SubscribeToOutcomesAsync(threadId, onAnnouncement, cancellationToken);
+
     public Task<IAsyncDisposable> SubscribeToWakeUpsAsync(string workerId, Action<int, TimeSpan> onWake, CancellationToken cancellationToken) =>
         CallAsync(nameof(SubscribeToWakeUpsAsync), () => inner.SubscribeToWakeUpsAsync(workerId, onWake, cancellationToken));
 

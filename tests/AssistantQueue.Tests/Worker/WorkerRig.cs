@@ -92,9 +92,9 @@ internal class WorkerRig : IAsyncDisposable
     public AssistantMessageQueue Queue(IQueueStore? store = null)
     {
         var mine = store ?? Store;
-        var subscriptions = new ThreadSubscriptions(mine);
+        var (updates, outcomes) = (new ThreadSubscriptions(mine.SubscribeToThreadAsync), new ThreadSubscriptions(mine.SubscribeToOutcomesAsync));
         return new AssistantMessageQueue(
-            "", mine, () => Options, new ReplyWaiter(mine, subscriptions, TimeProvider.System), new ThreadWatcher(mine, subscriptions, () => Options, TimeProvider.System, Log), _metrics);
+            "", mine, () => Options, new ReplyWaiter(mine, outcomes, TimeProvider.System), new ThreadWatcher(mine, updates, () => Options, TimeProvider.System, Log), _metrics);
     }
 
     public Task<StoredReceipt> AddAsync(string thread, string text, int delayMs = 0, string? instructions = null) =>

@@ -69,7 +69,7 @@ for _, a in ipairs(batches) do
   if attempts ~= '' then redis.call('HSET', p .. ':thread:' .. thread, 'attempts', attempts) end
   redis.call('ZREM', p .. ':leases', thread)
   answered, ran = answered + count, ran + sealed
-  announce(thread, update(stamp, 'A', batch, first, last, 0))
+  announce_outcome(thread, update(stamp, 'A', batch, first, last, 0))
 end
 if #batches > 0 then
   redis.call('HINCRBY', counters, 'pending', 0 - answered)

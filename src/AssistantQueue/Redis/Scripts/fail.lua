@@ -90,6 +90,6 @@ redis.call('ZREM', p .. ':leases', thread)
 redis.call('HINCRBY', counters, 'pending', 0 - count)
 redis.call('HINCRBY', counters, 'active', 0 - sealed)
 redis.call('HINCRBY', counters, 'failed', count - gone)
-announce(thread, update(stamp, 'F', batch, first, last, 0))
+announce_outcome(thread, update(stamp, 'F', batch, first, last, 0))
 redis.call('SET', request, '1', 'PX', ARGV[3])
 return '1'

@@ -6,3 +6,8 @@ local function update(stamp, kind, batch, first, last, number, worker, more)
 end
 -- Tells whoever watches the thread. Returns how many were told; in a Cluster only those of this node are counted.
 local function announce(thread, line) return redis.call('PUBLISH', p .. ':updates:' .. thread, line) end
+-- Tells also those who only wait for a reply: they are no watchers, for whom a run would tell its text piece by piece.
+local function announce_outcome(thread, line)
+  redis.call('PUBLISH', p .. ':outcomes:' .. thread, line)
+  announce(thread, line)
+end
