@@ -42,6 +42,9 @@ internal static class StateNames
     /// <summary>In a journal's notes: the tokens used by the rounds before.</summary>
     public const string Usage = "usage";
 
+    /// <summary>In a journal's notes: what the model said in the rounds before, beside its calls; JSON.</summary>
+    public const string Said = "said";
+
     /// <summary>In a journal's notes: the API that the journal speaks of.</summary>
     public const string Api = "api";
 }

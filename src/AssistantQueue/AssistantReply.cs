@@ -18,7 +18,7 @@ public sealed record AssistantReply
     public string? RunId { get; init; }
 
     /// <summary>Gets the reply's text; empty when the model answered without text.</summary>
-    /// <remarks>With the queue's backends it is what the model said after its last tool call. What it said before one ("Let me look.") is told live only (<see cref="TextDelta"/>), except over the Assistants API, whose runs have it in their messages.</remarks>
+    /// <remarks>With the queue's backends it is all that the model said in the run, also before it called tools ("Let me look."), with a blank line between what stood apart.</remarks>
     public required string Text { get; init; }
 
     /// <summary>Gets everything the model answered with, text included: the parts that <see cref="Text"/> is of, and files and images beside it.</summary>

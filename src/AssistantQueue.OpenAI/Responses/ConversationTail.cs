@@ -50,11 +50,12 @@ internal static class ConversationTail
         var calls = answer.Where(ResponseReading.IsCall).Where(item => !answered.Contains(item.Text("call_id") ?? "")).Select(ResponseReading.Call).ToList();
         if (calls.Count > 0)
         {
-            return new Tail(hasInputs, null, calls);
+            // what stands before answered calls was noted with them
+            return new Tail(hasInputs, null, calls, Reply(answer.Skip(answer.FindLastIndex(IsOutput) + 1), model)?.Contents ?? []);
         }
 
         var behindCalls = answer.FindLastIndex(item => ResponseReading.IsCall(item) || IsOutput(item)) + 1;
-        return new Tail(hasInputs, Reply(answer.Skip(behindCalls), model), []);
+        return new Tail(hasInputs, Reply(answer.Skip(behindCalls), model), [], []);
     }
 
     private static RunCompleted? Reply(IEnumerable<JsonElement> items, string? model)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using AssistantQueue.OpenAI.Errors;
+using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.OpenAI.Responses;
 
@@ -41,7 +42,8 @@ internal abstract class History
 /// <param name="HasInputs">Whether the batch's messages are there.</param>
 /// <param name="Reply">The reply to them, if it is there.</param>
 /// <param name="Calls">The calls that the model answered them with, if they have no outputs yet.</param>
-internal sealed record Tail(bool HasInputs, RunCompleted? Reply, IReadOnlyList<JournalToolCall> Calls)
+/// <param name="Said">What it said beside them.</param>
+internal sealed record Tail(bool HasInputs, RunCompleted? Reply, IReadOnlyList<JournalToolCall> Calls, IReadOnlyList<AIContent> Said)
 {
-    public static readonly Tail Nothing = new(false, null, []);
+    public static readonly Tail Nothing = new(false, null, [], []);
 }

@@ -3,6 +3,7 @@ using AssistantQueue.OpenAI.Client;
 using AssistantQueue.OpenAI.Content;
 using AssistantQueue.OpenAI.Errors;
 using AssistantQueue.OpenAI.Polling;
+using Microsoft.Extensions.AI;
 
 namespace AssistantQueue.OpenAI.Responses;
 
@@ -13,7 +14,9 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
     private const int MaxResumes = 3;
     // the background's store may lag behind the answer to a post
     private const int MaxLooksForGone = 5;
+    private readonly SaidBefore _said = new(context.Journal);
     private bool _hasPosted;
+    private bool _hasToldText;
     private ApiError? _streamError;
 
     private RunJournal Journal => context.Journal;
@@ -23,14 +26,20 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 
     public async Task<RunCompleted> CompleteAsync(CancellationToken cancellationToken)
     {
+        if (_said.Text is { Length: > 0 } said)
+        {
+            // a run that goes on elsewhere is told from its beginning
+            await context.TellAsync(new RunTextDelta(said + "\n\n"));
+        }
+
         while (true)
         {
             try
             {
                 await history.OpenAsync(cancellationToken);
-                if (await StepAsync(cancellationToken) is { } reply)
+                if (await StepAsync(cancellationToken) is { } last)
                 {
-                    return reply;
+                    return _said.PutBefore(last);
                 }
             }
             catch (ApiCallException exception) when (history.IsGone(exception.Error))
@@ -145,7 +154,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             if (tail.Calls.Count > 0)
             {
                 var round = unknown ?? new JournalRound { PostingAt = context.Time.GetUtcNow(), Through = context.LastSequence };
-                Ask(round, tail.Calls);
+                await AskAsync(round, tail.Calls, tail.Said);
                 if (unknown is null)
                 {
                     Journal.Rounds.Add(round);
@@ -184,6 +193,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             var lastItem = await history.LastItemAsync(cancellationToken);
             context.CountIfAgain(context.Run.UnpostedInputs.Count + outputs.Count + owed.Count > 0, "responses");
             var round = await context.BeginRoundAsync(lastItem, cancellationToken);
+            _hasToldText = false;
             try
             {
                 using var token = new PostToken(round, context.Time, cancellationToken);
@@ -277,6 +287,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
                     switch (type)
                     {
                         case "response.output_text.delta" or "response.refusal.delta" when data.Text("delta") is { } delta:
+                            _hasToldText = true;
                             await context.TellAsync(new RunTextDelta(delta));
                             break;
                         case "response.completed" or "response.incomplete" or "response.failed" or "response.cancelled":
@@ -331,7 +342,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             }
 
             RunUsage.Add(Journal, response);
-            Ask(round, calls);
+            await AskAsync(round, calls, ResponseReading.Reply(response).Contents);
             return null;
         }
 
@@ -342,13 +353,19 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
     }
 
     // what the round carried is in the history, and its answer is calls
-    private void Ask(JournalRound round, IEnumerable<JournalToolCall> calls)
+    private async Task AskAsync(JournalRound round, IReadOnlyList<JournalToolCall> calls, IReadOnlyList<AIContent> said)
     {
         context.Taken(round);
         context.Calls.OwedSettled();
+        _said.Add(calls[0].CallId, said);
         foreach (var call in calls)
         {
             round.Calls.Add(call);
+        }
+
+        if (!_hasToldText && ReplyParts.Text([said]) is { Length: > 0 } text)
+        {
+            await context.TellAsync(new RunTextDelta(text));
         }
     }
 
@@ -392,6 +409,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
         }
 
         Log.ConversationGone(context.Logger, context.ThreadId, history.Forget());
+        _said.Forget();
         var mayHaveHadIt = Journal.PostedThrough > 0 || Journal.Rounds.Count > 0;
         context.Calls.Settled();
         context.Ended();

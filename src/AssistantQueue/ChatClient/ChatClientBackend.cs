@@ -27,6 +27,12 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
             var answer = rounds.AnswerOf(round);
             turn.AddRange(Inputs(run, through, through = round.Through));
             turn.AddRange(answer.Messages);
+            if (answer.Text is { Length: > 0 } said)
+            {
+                // A run that goes on elsewhere is told from its beginning.
+                yield return new RunTextDelta(said + "\n\n");
+            }
+
             turn.Add(await CallAsync(run, round, cancellationToken));
             Add(usage, answer);
         }
@@ -78,7 +84,7 @@ internal sealed class ChatClientBackend(Func<IChatClient> client, Func<ChatClien
                     Log.TurnShortened(logger, run.ThreadId, run.BatchId);
                 }
 
-                yield return ChatParts.ReplyOf(answer.Messages, answer.FinishReason) with
+                yield return ChatParts.ReplyOf(turn, answer.FinishReason) with
                 {
                     RunId = answer.ResponseId,
                     Model = answer.ModelId,

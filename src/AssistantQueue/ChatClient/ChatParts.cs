@@ -65,10 +65,10 @@ internal static class ChatParts
         return message;
     }
 
-    /// <summary>The reply: what the model said after its last tool call.</summary>
-    public static RunCompleted ReplyOf(IEnumerable<ChatMessage> messages, ChatFinishReason? finishReason)
+    /// <summary>The reply: all that the model said in a turn, also before it called tools.</summary>
+    public static RunCompleted ReplyOf(IEnumerable<ChatMessage> turn, ChatFinishReason? finishReason)
     {
-        var said = messages.Reverse().TakeWhile(m => m.Role != ChatRole.Tool).Reverse()
+        var said = turn.Where(m => m.Role != ChatRole.User && m.Role != ChatRole.Tool)
             .Select(m => m.Contents.Where(IsReply).Select(Storable).OfType<AIContent>().ToList())
             .ToList();
         var contents = said.SelectMany(m => m).ToList();

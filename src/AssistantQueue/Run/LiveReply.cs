@@ -50,6 +50,9 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     private int _beforeAt;
     private int _again;
 
+    private bool _isBehindCall;
+    private bool _endsALine = true;
+
     public ValueTask TellAsync(RunUpdate update)
     {
         lock (_sync)
@@ -57,7 +60,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
             switch (update)
             {
                 case RunTextDelta { Text.Length: > 0 } delta:
-                    _text.Append(New(delta.Text));
+                    _text.Append(New(Apart(delta.Text)));
                     if (_text.Length >= MaxPiece)
                     {
                         EndText();
@@ -65,10 +68,12 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
 
                     break;
                 case RunToolCalled call:
+                    _isBehindCall = true;
                     EndText();
                     Keep(new LiveItem { Index = ++_lastIndex, Kind = LiveKind.ToolCalled, CallId = call.CallId, Name = call.Name, Text = call.Arguments });
                     break;
                 case RunToolAnswered answer:
+                    _isBehindCall = true;
                     EndText();
                     Keep(new LiveItem { Index = ++_lastIndex, Kind = LiveKind.ToolAnswered, CallId = answer.CallId, Name = answer.Name, IsError = answer.IsError });
                     break;
@@ -90,6 +95,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
             EndText();
             _before = string.Concat(KeptTexts);
             (_beforeAt, _again) = (_length - _before.Length, 0);
+            (_isBehindCall, _endsALine) = (false, true);
         }
     }
 
@@ -146,6 +152,14 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     private bool HasNews => _text.Length > 0 || _publishedThrough < _lastIndex;
 
     private IEnumerable<string?> KeptTexts => _kept.Where(item => item.Kind == LiveKind.Text).Select(item => item.Text);
+
+    // What the model says after a tool call stands apart from what it said before, as in the reply.
+    private string Apart(string text)
+    {
+        var apart = _isBehindCall && !_endsALine ? "\n\n" + text : text;
+        (_isBehindCall, _endsALine) = (false, text[^1] == '\n');
+        return apart;
+    }
 
     // What is new of a text that a backend tells. What isn't kept any more of the text before is taken for the same.
     private string New(string text)

@@ -84,14 +84,17 @@ public sealed class ChatPageTests(Chromium chromium) : IClassFixture<Chromium>
         await using var chat = await StartAsync();
         var page = await chromium.OpenAsync(chat.Client.BaseAddress!);
 
-        await SayAsync(page, "give me my money back\n/tool order_status {\"number\":\"4711\"}\n/tool refund {\"number\":\"4711\",\"euros\":5}");
+        await SayAsync(page, "give me my money back\n/say One moment, please.\n/tool order_status {\"number\":\"4711\"}\n/tool refund {\"number\":\"4711\",\"euros\":5}");
         await Expect(page.GetByText("asks for approval")).ToBeVisibleAsync(new() { Timeout = 60_000 });
+        await Expect(page.Locator(".group.asking .writing")).ToContainTextAsync("One moment, please.", Text);
         await Chromium.KeepAsync(page, "approval");
         await page.GetByRole(AriaRole.Button, new() { Name = "Approve" }).ClickAsync();
         await Expect(page.Locator(".group.replied")).ToHaveCountAsync(1, Count);
         await Chromium.KeepAsync(page, "tools");
 
-        var answer = await page.Locator(".group.replied .answer").InnerTextAsync();
+        // What was said before the calls is still there.
+        var answer = await page.Locator(".group.replied .answer > .prose").InnerTextAsync();
+        Assert.StartsWith("One moment, please.", answer, StringComparison.Ordinal);
         Assert.Contains("Refunded 5.00 € for order 4711", answer, StringComparison.Ordinal);
         Assert.Equal(2, await page.Locator(".group.replied .calls li").CountAsync());
     }

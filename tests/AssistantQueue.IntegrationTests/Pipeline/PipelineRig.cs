@@ -66,7 +66,8 @@ internal sealed class PipelineRig : IAsyncDisposable
 
             var builder = Host.CreateApplicationBuilder();
             builder.Configuration.AddInMemoryCollection(rig._settings);
-            builder.Services.AddAssistantMessageQueue().ProducerOnly();
+            // Only for what its API can't take, which is refused before it is stored.
+            builder.Services.AddAssistantMessageQueue().UseOpenAI().ProducerOnly();
             rig._producer = builder.Build();
             await rig._producer.StartAsync();
             rig.Queue = rig._producer.Services.GetRequiredService<IAssistantMessageQueue>();

@@ -22,7 +22,8 @@ public class ToolTests
         var reply = await rig.AskAsync("Rome or Oslo?");
         await rig.AskAsync("thanks");
 
-        Assert.Equal("Sunny in both.", reply.Text);
+        Assert.Equal("Let me look.\n\nSunny in both.", reply.Text);
+        Assert.Equal(["Let me look.", "Sunny in both."], reply.Contents.Cast<TextContent>().Select(c => c.Text));
         Assert.Equal(["user: Rome or Oslo?", """assistant: Let me look., call a weather {"city":"Rome"}, call b weather {"city":"Oslo"}""", "tool: a = sunny in Rome, b = sunny in Oslo"], rig.Client.Requests.ElementAt(1).Lines);
         Assert.Equal([.. rig.Client.Requests.ElementAt(1).Lines, "assistant: Sunny in both.", "user: thanks"], rig.Client.Requests.ElementAt(2).Lines);
     }
@@ -171,8 +172,8 @@ public class ToolTests
             "slow"));
         rig.Client.Answer = (request, _) => Task.FromResult(request.Lines.Count switch
         {
-            1 => TestChatClient.Ask(("c1", "first", "{}")),
-            3 => TestChatClient.Ask(("c2", "quick", "{}"), ("c3", "slow", "{}")),
+            1 => [new TextContent("First."), .. TestChatClient.Ask(("c1", "first", "{}"))],
+            3 => [new TextContent("Both."), .. TestChatClient.Ask(("c2", "quick", "{}"), ("c3", "slow", "{}"))],
             _ => TestChatClient.Say("Done."),
         });
         var quickKept = new TaskCompletionSource();
@@ -184,7 +185,9 @@ public class ToolTests
             }
         };
         await rig.StartWorkerAsync(dying);
+        await using var watch = new Updates(rig.Rig.Queue(), "c1", "0");
         await rig.Rig.AddAsync("c1", "go");
+        await watch.NextAsync<BatchStarted>();
         await slowBegan.Task.WaitAsync(TestTimes.Patience);
         await quickKept.Task.WaitAsync(TestTimes.Patience);
         Volatile.Write(ref isDead, true);
@@ -193,11 +196,14 @@ public class ToolTests
 
         var reply = await rig.Rig.Handler.NextReplyAsync();
 
-        Assert.Equal("Done.", reply.Text);
+        Assert.Equal("First.\n\nBoth.\n\nDone.", reply.Text);
+        // The second owner's run is told from its beginning.
+        await watch.NextAsync<BatchStarted>();
+        Assert.Equal(reply.Text, await watch.TextAsync(reply.Text.Length));
         Assert.Equal([("c1", false), ("c2", false), ("c3", false), ("c3", true)], calls.OrderBy(c => c));
         // The model was asked three times in all: its answers of the first owner's time are known.
         Assert.Equal(3, rig.Client.Requests.Count);
-        Assert.Equal(["user: go", "assistant: call c1 first {}", "tool: c1 = first", "assistant: call c2 quick {}, call c3 slow {}", "tool: c2 = quick, c3 = slow"], rig.Client.Requests.Last().Lines);
+        Assert.Equal(["user: go", "assistant: First., call c1 first {}", "tool: c1 = first", "assistant: Both., call c2 quick {}, call c3 slow {}", "tool: c2 = quick, c3 = slow"], rig.Client.Requests.Last().Lines);
         Assert.Equal(33, reply.Usage!.TotalTokenCount);
         Volatile.Write(ref isDead, false);
 

@@ -3,7 +3,7 @@ namespace AssistantQueue.Tests.OpenAIBackends;
 /// <summary>An owner dies before and after each save, each call to the API and each tool's work of a batch with two tool rounds; the next owner goes on with what was stored.</summary>
 public class ToolCrashPointTests : CrashTest
 {
-    private const string Ask = "/tool look {\"what\":\"here\"}\n/tool weigh {}\n/then book {\"what\":\"it\"}";
+    private const string Ask = "/say Let me look.\n/tool look {\"what\":\"here\"}\n/tool weigh {}\n/say And book.\n/then book {\"what\":\"it\"}";
 
     // what joins at the first tool round
     private readonly List<string> _joining = [];
@@ -82,7 +82,7 @@ public class ToolCrashPointTests : CrashTest
 
     private static void AssertAnswered(End end, string where, int messages = 2)
     {
-        Assert.True(end.Reply.Text.Contains($"You wrote {messages} messages", StringComparison.Ordinal), $"{where}: {end.Reply.Text}");
+        Assert.True(end.Reply.Text.StartsWith($"Let me look.\n\nAnd book.\n\nYou wrote {messages} messages", StringComparison.Ordinal), $"{where}: {end.Reply.Text}");
         Assert.False(end.Reply.Text.Contains("Before that", StringComparison.Ordinal), $"{where}: {end.Reply.Text}");
         foreach (var answer in (string[])["look returned “look here”", "weigh returned “weigh”", "book returned “book it”"])
         {

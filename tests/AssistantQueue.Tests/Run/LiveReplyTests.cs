@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace AssistantQueue.Tests.Run;
 
 /// <summary>What a run tells: kept within bounds, published only while somebody watches and not more often than it may.</summary>
-public sealed class LiveReplyTests : IAsyncDisposable
+public sealed class LiveReplyTests : IAsyncLifetime
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(40);
 
@@ -25,7 +25,9 @@ public sealed class LiveReplyTests : IAsyncDisposable
         _live = new LiveReply("t", 7, _store, _time, NullLogger.Instance);
     }
 
-    public ValueTask DisposeAsync() => _store.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _store.DisposeAsync();
 
     [Fact]
     public async Task NobodyWatches_NothingIsPublished()
@@ -66,6 +68,22 @@ public sealed class LiveReplyTests : IAsyncDisposable
         var (offset, text) = _live.Text;
         Assert.Equal(100_001, offset + text.Length);
         Assert.EndsWith("ab", text);
+    }
+
+    [Fact]
+    public async Task Text_BehindAToolCall_StandsApartAsInTheReply()
+    {
+        await _live.TellAsync(new RunToolCalled("a", "tool", "{}"));
+        await _live.TellAsync(new RunTextDelta("Let me "));
+        await _live.TellAsync(new RunTextDelta("look."));
+        await _live.TellAsync(new RunToolCalled("b", "tool", "{}"));
+        await _live.TellAsync(new RunToolAnswered("b", "tool", false));
+        await _live.TellAsync(new RunTextDelta("It is "));
+        await _live.TellAsync(new RunTextDelta("20°.\n\n"));
+        await _live.TellAsync(new RunToolCalled("c", "tool", "{}"));
+        await _live.TellAsync(new RunTextDelta("Warm."));
+
+        Assert.Equal((0, "Let me look.\n\nIt is 20°.\n\nWarm."), _live.Text);
     }
 
     [Fact]

@@ -160,7 +160,7 @@ function ended(conversation, outcome, now, what) {
   const batch = findOrAdd(conversation, outcome.batchId);
   Object.assign(batch, { first: outcome.firstSequence, last: outcome.lastSequence, messageIds: outcome.messageIds, endedAt: now, retryAt: null, ...what });
   batch.state = what.reply ? 'replied' : 'failed';
-  delete batch.text; // the reply takes its place: the answer, without what the model said before it called tools
+  delete batch.text; // the reply takes its place
   const last = { running: 'done', waits: 'rejected' };
   batch.calls?.forEach(call => call.state = last[call.state] ?? call.state);
   outcome.messageIds.forEach(id => {

@@ -75,6 +75,15 @@ public class ConversationTailTests
     }
 
     [Fact]
+    public void Find_TextBesideOpenCalls_IsWhatWasSaidBesideThem()
+    {
+        var tail = Find([User("hi"), Assistant("One."), Call("c1"), Output("c1"), Assistant("Two."), Call("c2")], isComplete: true, "hi");
+
+        Assert.Null(tail.Reply);
+        Assert.Equal("Two.", Assert.IsType<TextContent>(Assert.Single(tail.Said)).Text);
+    }
+
+    [Fact]
     public void Find_TextBesideAnsweredCalls_IsNoReply() =>
         Assert.Equal((true, null), Short(Find([User("hi"), Assistant("I'll look it up"), Call("c1"), Output("c1")], isComplete: true, "hi")));
 

@@ -65,6 +65,40 @@ public class ToolsTests : BackendTest
         Assert.Equal("hi", (await CompleteAsync(NewBackend(o => o.UseConversations = conversation), Next(batch, "hi"))).Text[12..14]);
     }
 
+    [Theory]
+    [InlineData(true, true, false)]
+    [InlineData(true, true, true)]
+    [InlineData(true, false, true)]
+    [InlineData(false, true, false)]
+    [InlineData(false, true, true)]
+    public async Task Run_TextBesideCalls_IsInTheReplyAndToldBeforeTheCalls(bool conversation, bool background, bool stream)
+    {
+        var batch = new StoredBatch("t", "/say Let me look.\n/tool look {}\n/tool weigh {}\n/say And book.\n/then book {}") { Tools = new TestTools().Add("look").Add("weigh").Add("book") };
+
+        var updates = await UpdatesAsync(NewBackend(o => (o.UseConversations, o.Background, o.Stream) = (conversation, background, stream)), batch);
+
+        var reply = (RunCompleted)updates[^1];
+        Assert.StartsWith("Let me look.\n\nAnd book.\n\nYou wrote: “/say", reply.Text, StringComparison.Ordinal);
+        Assert.Equal(["Let me look.", "And book."], reply.Contents.OfType<TextContent>().Take(2).Select(c => c.Text));
+        Assert.Equal(3, reply.Contents.Count);
+        var told = string.Concat(updates.OfType<RunTextDelta>().Select(d => d.Text));
+        Assert.Equal(stream ? string.Concat(reply.Contents.OfType<TextContent>().Select(c => c.Text)) : "Let me look.And book.", told);
+    }
+
+    [Fact]
+    public async Task Run_TextBesideCallsIsLong_IsInTheReplyAndNotInTheJournal()
+    {
+        var lengthy = new string('x', 70_000);
+        var batch = new StoredBatch("t", $"/say {lengthy}\n/tool look {{}}\n/say And book.\n/then book {{}}") { Tools = new TestTools().Add("look").Add("book") };
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.StartsWith($"{lengthy}\n\nAnd book.\n\nYou wrote", reply.Text, StringComparison.Ordinal);
+        var kept = batch.Saves.Select(save => save.Notes.TryGetValue("said", out var said) ? said : "").ToList();
+        Assert.DoesNotContain(kept, said => said.Contains("xxx", StringComparison.Ordinal));
+        Assert.Contains(kept, said => said.Contains("And book.", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Run_TwoRounds_UsageIsThatOfAllResponses()
     {
@@ -251,7 +285,8 @@ public class ToolsTests : BackendTest
     public async Task Run_HistoryGoneInTheMiddle_BeginsAnew(bool conversation)
     {
         var tools = new TestTools().AddWithApproval("pay");
-        var batch = new StoredBatch("t", "/tool pay {}") { Tools = tools };
+        const string Text = "/say One moment.\n/tool pay {}";
+        var batch = new StoredBatch("t", Text) { Tools = tools };
         var backend = NewBackend(o => o.UseConversations = conversation);
         var pending = await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, batch));
         batch.Decisions[pending.Calls[0].CallId] = new ToolDecision(true, "");
@@ -263,7 +298,10 @@ public class ToolsTests : BackendTest
         var again = await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, batch));
 
         Assert.NotEqual(pending.Calls[0].CallId, again.Calls[0].CallId);
-        Assert.Equal(2, Ledger.TimesAccepted("/tool pay {}"));
+        Assert.Equal(2, Ledger.TimesAccepted(Text));
+        batch.Decisions[again.Calls[0].CallId] = new ToolDecision(true, "");
+        // what the new one never said isn't in the reply
+        Assert.StartsWith("One moment.\n\nYou wrote", (await CompleteAsync(backend, batch)).Text, StringComparison.Ordinal);
     }
 
     private static StoredBatch Next(StoredBatch before, string text) => new("t", text) { BatchId = "batch-2", Conversation = before.Conversation };
