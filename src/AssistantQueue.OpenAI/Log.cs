@@ -50,6 +50,9 @@ internal static partial class Log
     [LoggerMessage(6016, LogLevel.Warning, "Thread '{ThreadId}': the tools of assistant {AssistantId} can't be read ({Status}); its run has the queue's only")]
     public static partial void AssistantUnreadable(ILogger logger, string threadId, string assistantId, int status);
 
+    [LoggerMessage(6017, LogLevel.Warning, "Thread '{ThreadId}': run {RunId} of an earlier batch waits for tools that nobody calls any more; it is cancelled")]
+    public static partial void AbandonedRunEnded(ILogger logger, string threadId, string runId);
+
     [LoggerMessage(6014, LogLevel.Error, "Queue '{QueueName}': changed settings are bad, the last good ones stay: {Faults}")]
     public static partial void SettingsRejected(ILogger logger, string queueName, string faults);
 

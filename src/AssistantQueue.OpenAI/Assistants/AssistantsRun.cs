@@ -237,29 +237,39 @@ internal sealed class AssistantsRun(RunContext context, AssistantsApi api, Assis
         }
         catch (ApiCallException exception) when (!exception.MayHaveBeenTaken && round.RunId is null)
         {
-            if (ErrorMap.ActiveRun(exception.Error) is { } active && await IsOursAsync(active, cancellationToken))
+            var active = ErrorMap.ActiveRun(exception.Error);
+            var keepsBusy = active is null ? null : await ActiveAsync(active, cancellationToken);
+            if (keepsBusy is { } mine && RunReading.IsOf(mine, context.Run.BatchId))
             {
                 // our own post, whose answer was lost, is what keeps the thread busy
-                await TakeIdAsync(round, active, cancellationToken);
+                await TakeIdAsync(round, active!, cancellationToken);
                 return null;
             }
 
             context.Refused(round);
+            if (keepsBusy is { } earlier && RunReading.WaitsForTools(earlier) && RunReading.IsOf(earlier, context.Run))
+            {
+                // whoever would have answered it died or gave up: while this batch runs no other one of the thread does
+                Log.AbandonedRunEnded(context.Logger, context.ThreadId, active!);
+                await _thread.EndRunAsync(active!, cancellationToken);
+                return null;
+            }
+
             throw;
         }
     }
 
-    private async Task<bool> IsOursAsync(string runId, CancellationToken cancellationToken)
+    private async Task<JsonElement?> ActiveAsync(string runId, CancellationToken cancellationToken)
     {
         try
         {
-            return RunReading.IsOf(await api.GetRunAsync(_thread.Id!, runId, cancellationToken), context.Run.BatchId);
+            return await api.GetRunAsync(_thread.Id!, runId, cancellationToken);
         }
         catch (ApiCallException exception)
         {
             // whose it is isn't known: the thread is busy, and the next attempt asks again
             Log.LookFailed(context.Logger, context.ThreadId, exception.Error.Status, exception.Error.Code, 1);
-            return false;
+            return null;
         }
     }
 

@@ -16,6 +16,11 @@ internal static class RunReading
 
     public static bool IsOf(JsonElement run, string batchId) => run.Get("metadata")?.Text(RunMetadata.BatchId) == batchId;
 
+    /// <summary>Whether the queue posted the run for this thread, with whichever batch.</summary>
+    public static bool IsOf(JsonElement run, BatchRun batch) =>
+        run.Get("metadata") is { } metadata && metadata.Text(RunMetadata.BatchId) is not null
+        && metadata.Text(RunMetadata.ThreadKey) == RunMetadata.Cut(batch.ThreadId) && (metadata.Text(RunMetadata.Queue) ?? "") == RunMetadata.Cut(batch.QueueName);
+
     /// <summary>The functions that the run asks for and waits for.</summary>
     public static IReadOnlyList<JournalToolCall> Calls(JsonElement run) =>
     [

@@ -200,6 +200,38 @@ public class ToolsTests : BackendTest
         Assert.Equal(1, tools.TimesCalled("look"));
     }
 
+    [Theory, MemberData(nameof(PolledAndStreamed))]
+    public async Task Run_EarlierBatchLeftItsRunWaitingForTools_CancelsItAndPosts(bool stream)
+    {
+        Emulator.Options.CancelTime = TimeSpan.FromMilliseconds(50);
+        var backend = NewBackend(o => o.Stream = stream);
+        var abandoned = new StoredBatch("t", "/tool pay {}") { Tools = new TestTools().AddWithApproval("pay") };
+        await Assert.ThrowsAsync<ApprovalPendingException>(() => CompleteAsync(backend, abandoned));
+
+        var reply = await CompleteAsync(backend, new StoredBatch("t", "hello?") { BatchId = "batch-2", Conversation = abandoned.Conversation });
+
+        Assert.Contains("hello?", reply.Text);
+        Assert.Equal(["cancelled", "completed"], Ledger.Runs.Select(r => r.Status));
+        Assert.Equal(["/tool pay {}", "hello?"], Ledger.TextsOf("t"));
+    }
+
+    [Fact]
+    public async Task Run_SomebodyElsesRunWaitsForTools_IsLeftAloneAndTheThreadIsBusy()
+    {
+        var first = new StoredBatch("t", "hi");
+        await CompleteAsync(NewBackend(), first);
+        Emulator.Faults.Add(new() { Kind = OpenAIFaultKind.RunCallsFunction, Count = 1 });
+        using var http = new HttpClient { DefaultRequestHeaders = { { "Authorization", "Bearer sk" }, { "OpenAI-Beta", "assistants=v2" } } };
+        using var body = new StringContent("""{"assistant_id":"asst_1"}""", System.Text.Encoding.UTF8, "application/json");
+        (await http.PostAsync(new Uri($"{Emulator.BaseUrl}/threads/{first.Conversation["thread"]}/runs"), body, Ct)).EnsureSuccessStatusCode();
+        await Emulator.Ledger.WaitForAsync(l => l.Runs.Any(r => r.Status == "requires_action"), Ct);
+
+        var failure = await FailAsync(NewBackend(), new StoredBatch("t", "hello?") { BatchId = "batch-2", Conversation = first.Conversation });
+
+        Assert.Equal(BackendErrorKind.ThreadBusy, failure.Kind);
+        Assert.Equal("requires_action", Ledger.Runs[1].Status);
+    }
+
     [Fact]
     public async Task Run_MessagesWaitToJoin_AreNotTakenIn()
     {
