@@ -77,6 +77,36 @@ public sealed class OwnBackendTests
     }
 
     [Fact]
+    public async Task Example_JobFails_IsGivenUpWithItsWords()
+    {
+        await using var jobs = await JobServer.StartAsync();
+        jobs.Fails = true;
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        await rig.StartWorkerAsync(backend: new JobsBackend(jobs.Client));
+        await rig.AddAsync("c1", "one");
+
+        var failure = await rig.Handler.NextFailureAsync();
+
+        Assert.Equal((FailureKind.Permanent, "The job broke."), (failure.Kind, failure.Error));
+        Assert.Single(jobs.Posts);
+    }
+
+    [Fact]
+    public async Task Example_ServerDoesNotCancel_SaysThatTheJobMayStillRun()
+    {
+        await using var jobs = await JobServer.StartAsync();
+        (jobs.HoldsBack, jobs.RefusesToCancel) = (true, true);
+        await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
+        (rig.Options.RunTimeout, rig.Options.MaxAttempts) = (TimeSpan.FromMilliseconds(500), 1);
+        await rig.StartWorkerAsync(backend: new JobsBackend(jobs.Client));
+        await rig.AddAsync("c1", "one");
+
+        await rig.Handler.NextFailureAsync();
+
+        Assert.Contains(rig.Log.Collector.GetSnapshot(), r => r.Exception is HttpRequestException);
+    }
+
+    [Fact]
     public void Example_InTheReadme_HasAtMostFortyLines()
     {
         using var reader = new StreamReader(typeof(OwnBackendTests).Assembly.GetManifestResourceStream("README.md")!);
@@ -109,12 +139,25 @@ public sealed class OwnBackendTests
             {
                 _looked.TrySetResult();
                 var text = _jobs.Values.Single(j => j.Id == id).Text;
+                if (Fails)
+                {
+                    return Job(id, "failed", "The job broke.");
+                }
+
                 return HoldsBack || _looks.AddOrUpdate(id, 1, (_, n) => n + 1) == 1 ? Job(id, "working", text[..4]) : Job(id, "done", text);
             });
-            _app.MapDelete("/jobs/{id}", (string id) => Cancelled.Enqueue(id));
+            _app.MapDelete("/jobs/{id}", (string id) =>
+            {
+                Cancelled.Enqueue(id);
+                return RefusesToCancel ? Results.StatusCode(500) : Results.Json(Job(id, "cancelled", ""));
+            });
         }
 
         public bool HoldsBack { get; set; }
+
+        public bool Fails { get; set; }
+
+        public bool RefusesToCancel { get; set; }
 
         public int LosesAnswers { get; set; }
 

@@ -156,7 +156,6 @@ public sealed class JobsBackend(HttpClient api) : IAssistantBackend
             run.Journal.Rounds.Add(round = new JournalRound { PostingAt = DateTimeOffset.UtcNow });
             await run.SaveAsync(cancellationToken);     // before the post, so that the next owner knows of it
         }
-
         if (round.RunId is null)
         {
             run.ThrowIfNotOwned();                      // suspended since? somebody else owns the thread by now
@@ -170,6 +169,7 @@ public sealed class JobsBackend(HttpClient api) : IAssistantBackend
         for (var told = 0; ; await Task.Delay(100, cancellationToken))
         {
             var job = await CallAsync(api.GetAsync($"jobs/{round.RunId}", cancellationToken));
+            if (job.State == "failed") throw new AssistantBackendException(BackendErrorKind.Permanent, job.Text);
             yield return new RunTextDelta(job.Text[told..]);
             told = job.Text.Length;
             if (job.State == "done")
@@ -182,7 +182,7 @@ public sealed class JobsBackend(HttpClient api) : IAssistantBackend
     }
 
     public Task CancelAsync(BatchRun run, CancellationToken cancellationToken) =>
-        run.Journal.LastRound?.RunId is { } id ? api.DeleteAsync($"jobs/{id}", cancellationToken) : Task.CompletedTask;
+        run.Journal.LastRound?.RunId is { } id ? CallAsync(api.DeleteAsync($"jobs/{id}", cancellationToken)) : Task.CompletedTask;
     private static async Task<Job> CallAsync(Task<HttpResponseMessage> call) =>   // throws HttpRequestException: tried again, with the same key
         (await (await call).EnsureSuccessStatusCode().Content.ReadFromJsonAsync<Job>())!;
     private sealed record Job(string Id, string State, string Text, string Session);
