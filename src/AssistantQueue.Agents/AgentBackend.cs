@@ -19,7 +19,7 @@ internal sealed class AgentBackend(Func<AIAgent> agent, Func<AgentOptions> optio
     {
         var settings = options();
         var mine = Agent();
-        if (run.Journal.IsOutcomeUnknown)
+        if (run.Journal.Rounds.Count > 0)
         {
             Log.RunAgain(logger, run.ThreadId, run.BatchId);
         }

@@ -24,14 +24,20 @@ internal sealed class OpenAIBackend(
 
     public async IAsyncEnumerable<RunUpdate> RunAsync(BatchRun run, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var updates = Channel.CreateBounded<RunUpdate>(new BoundedChannelOptions(MaxUpdates) { SingleReader = true, SingleWriter = true });
+        var updates = Channel.CreateBounded<Telling>(new BoundedChannelOptions(MaxUpdates) { SingleReader = true, SingleWriter = true });
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = RunIntoAsync(run, updates.Writer, left.Token);
         try
         {
-            await foreach (var update in updates.Reader.ReadAllAsync(CancellationToken.None))
+            await foreach (var (update, reached) in updates.Reader.ReadAllAsync(CancellationToken.None))
             {
-                yield return update;
+                if (update is not null)
+                {
+                    yield return update;
+                }
+
+                // the reader has come back for more
+                reached?.SetResult();
             }
 
             // not: through the channel, where a cancellation would drop it
@@ -50,14 +56,14 @@ internal sealed class OpenAIBackend(
     {
         if (IsOfThisApi(run))
         {
-            await Runner(run).CancelAsync(Context(run, static _ => ValueTask.CompletedTask), cancellationToken);
+            await Runner(run).CancelAsync(Context(run, static _ => ValueTask.CompletedTask, static () => Task.CompletedTask), cancellationToken);
         }
     }
 
     public string? FindContentFault(IReadOnlyList<AIContent> contents) => ContentRules.Fault(chosenApi, contents);
 
     // null: the run failed, and the reader gets the exception
-    private async Task<RunCompleted?> RunIntoAsync(BatchRun run, ChannelWriter<RunUpdate> updates, CancellationToken cancellationToken)
+    private async Task<RunCompleted?> RunIntoAsync(BatchRun run, ChannelWriter<Telling> updates, CancellationToken cancellationToken)
     {
         try
         {
@@ -74,7 +80,8 @@ internal sealed class OpenAIBackend(
 
             var api = Runner(run);
             run.Journal.Notes[StateNames.Api] = api.Name;
-            var reply = await api.RunAsync(Context(run, update => updates.WriteAsync(update, cancellationToken)), cancellationToken);
+            var context = Context(run, update => updates.WriteAsync(new(update, null), cancellationToken), AllToldAsync);
+            var reply = await api.RunAsync(context, cancellationToken);
             updates.Complete();
             return reply;
         }
@@ -83,6 +90,13 @@ internal sealed class OpenAIBackend(
             // not lost: the reader gets it
             updates.Complete(exception);
             return null;
+        }
+
+        async Task AllToldAsync()
+        {
+            var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            await updates.WriteAsync(new(null, reached), cancellationToken);
+            await reached.Task.WaitAsync(cancellationToken);
         }
     }
 
@@ -106,6 +120,9 @@ internal sealed class OpenAIBackend(
         }
     }
 
-    private RunContext Context(BatchRun run, Func<RunUpdate, ValueTask> tell) =>
-        new(run, Settings, queueOptions.Value, settingsPath, time, logger, tell);
+    private RunContext Context(BatchRun run, Func<RunUpdate, ValueTask> tell, Func<Task> allTold) =>
+        new(run, Settings, queueOptions.Value, settingsPath, time, logger, tell, allTold);
+
+    /// <summary>An update on its way to the reader, or the wish to know when the reader has all before it.</summary>
+    private readonly record struct Telling(RunUpdate? Update, TaskCompletionSource? Reached);
 }

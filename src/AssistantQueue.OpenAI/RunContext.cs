@@ -15,7 +15,8 @@ internal sealed class RunContext(
     string settingsPath,
     TimeProvider time,
     ILogger logger,
-    Func<RunUpdate, ValueTask> tell)
+    Func<RunUpdate, ValueTask> tell,
+    Func<Task> allTold)
 {
     public BatchRun Run { get; } = run;
 
@@ -138,6 +139,8 @@ internal sealed class RunContext(
         // not: adoptable, because the API waits
         // but: a tool that kills its process must count as a death, and a stop lets tools end
         Journal.IsAdoptable = false;
+        // tools are told of directly, and what the model said before it called them comes first
+        await allTold();
         return await Run.Tools.CallAsync(Run, asked, cancellationToken);
     }
 

@@ -42,7 +42,7 @@ internal static class StateNames
     /// <summary>In a journal's notes: the tokens used by the rounds before.</summary>
     public const string Usage = "usage";
 
-    /// <summary>In a journal's notes: what the model said in the rounds before, beside its calls; JSON.</summary>
+    /// <summary>In a journal's notes: how often the batch was interrupted by then, and what the model said in the rounds before, beside its calls; JSON.</summary>
     public const string Said = "said";
 
     /// <summary>In a journal's notes: the API that the journal speaks of.</summary>

@@ -18,7 +18,7 @@ public sealed record AssistantReply
     public string? RunId { get; init; }
 
     /// <summary>Gets the reply's text; empty when the model answered without text.</summary>
-    /// <remarks>With the queue's backends it is all that the model said in the run, also before it called tools ("Let me look."), with a blank line between what stood apart.</remarks>
+    /// <remarks>With the queue's backends it is all that the model said in the run, also before it called tools ("Let me look."), with a blank line between what stood apart. What it said beside its calls is missing where it is long (more than 64 kB a round) and the run went on with another owner or attempt, or the conversation was begun anew.</remarks>
     public required string Text { get; init; }
 
     /// <summary>Gets everything the model answered with, text included: the parts that <see cref="Text"/> is of, and files and images beside it.</summary>

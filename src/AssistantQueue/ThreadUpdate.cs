@@ -82,7 +82,7 @@ public sealed record BatchFailed : ThreadUpdate
     public required FailedBatch Failure { get; init; }
 }
 
-/// <summary>More of a reply's text, as the model writes it. Told only while the run is under way; what is kept is the reply (<see cref="BatchReplied"/>), which has all of it.</summary>
+/// <summary>More of a reply's text, as the model writes it. Told only while the run is under way; what is kept is the reply (<see cref="BatchReplied"/>), which has it too (<see cref="AssistantReply.Text"/>).</summary>
 public sealed record TextDelta : ThreadUpdate
 {
     /// <summary>Gets the batch.</summary>

@@ -34,10 +34,13 @@ internal static class ResponseReading
         var status => new() { Status = 200, Code = ErrorMap.Garbage, Message = $"The response has the unknown status '{status}'." },
     };
 
+    /// <summary>What the response says and shows.</summary>
+    public static List<AIContent> Contents(JsonElement response) =>
+        [.. Messages(response).SelectMany(m => m), .. response.List("output").Select(ReplyParts.OfImage).OfType<AIContent>()];
+
     public static RunCompleted Reply(JsonElement response)
     {
-        var messages = response.List("output").Where(i => i.Text("type") == "message").Select(i => ReplyParts.OfItem(i).ToList()).ToList();
-        var contents = messages.SelectMany(m => m).Concat(response.List("output").Select(ReplyParts.OfImage).OfType<AIContent>()).ToList();
+        var contents = Contents(response);
         if (IncompleteReason(response) is { } reason)
         {
             ReplyParts.MarkIncomplete(contents, reason);
@@ -45,11 +48,14 @@ internal static class ResponseReading
 
         return new()
         {
-            Text = ReplyParts.Text(messages),
+            Text = ReplyParts.Text(Messages(response)),
             Contents = contents,
             RunId = response.Text("id"),
             Model = response.Text("model"),
             Usage = ReplyParts.Usage(response),
         };
     }
+
+    private static IEnumerable<List<AIContent>> Messages(JsonElement response) =>
+        response.List("output").Where(i => i.Text("type") == "message").Select(i => ReplyParts.OfItem(i).ToList());
 }

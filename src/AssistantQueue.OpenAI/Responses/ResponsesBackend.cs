@@ -54,12 +54,6 @@ internal sealed class ResponsesBackend(ResponsesApi api, bool hasConversations) 
     // the next attempt posts what the API doesn't have, and nothing else: neither the messages nor the outputs that a cancelled response leaves
     private async Task GiveUpAsync(RunContext context, JournalRound round, CancellationToken cancellationToken)
     {
-        if (context.Journal.IsInterrupting)
-        {
-            // told as the interrupted run's text
-            new SaidBefore(context.Journal).Forget();
-        }
-
         var history = HistoryOf(context);
         if ((await history.LookAsync(cancellationToken)).HasInputs)
         {

@@ -37,9 +37,9 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             try
             {
                 await history.OpenAsync(cancellationToken);
-                if (await StepAsync(cancellationToken) is { } last)
+                if (await StepAsync(cancellationToken) is { } reply)
                 {
-                    return _said.PutBefore(last);
+                    return reply;
                 }
             }
             catch (ApiCallException exception) when (history.IsGone(exception.Error))
@@ -84,7 +84,7 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
 
         if (await FindAsync(cancellationToken) is { } found)
         {
-            return found.Reply;
+            return found.Reply is { } last ? _said.PutBefore(last) : null;
         }
 
         await history.CatchUpAsync(cancellationToken);
@@ -154,12 +154,12 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             if (tail.Calls.Count > 0)
             {
                 var round = unknown ?? new JournalRound { PostingAt = context.Time.GetUtcNow(), Through = context.LastSequence };
-                await AskAsync(round, tail.Calls, tail.Said);
                 if (unknown is null)
                 {
                     Journal.Rounds.Add(round);
                 }
 
+                await AskAsync(round, tail.Calls, tail.Said);
                 return tail;
             }
 
@@ -342,13 +342,19 @@ internal sealed class ResponsesRun(RunContext context, ResponsesApi api, History
             }
 
             RunUsage.Add(Journal, response);
-            await AskAsync(round, calls, ResponseReading.Reply(response).Contents);
+            await AskAsync(round, calls, ResponseReading.Contents(response));
             return null;
         }
 
         context.Ended();
         history.Advance(response);
-        var reply = ResponseReading.Reply(response);
+        var reply = _said.PutBefore(ResponseReading.Reply(response));
+        if (ResponseReading.IncompleteReason(response) is { } reason)
+        {
+            // on what was said before, when the last round says nothing
+            ReplyParts.MarkIncomplete(reply.Contents, reason);
+        }
+
         return reply with { Usage = RunUsage.Total(Journal, reply.Usage) };
     }
 

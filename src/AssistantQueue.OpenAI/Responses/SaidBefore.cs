@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using AssistantQueue.OpenAI.Content;
@@ -8,7 +9,7 @@ namespace AssistantQueue.OpenAI.Responses;
 /// <summary>What the model said in rounds that ended with tool calls ("Let me look."). It belongs to the reply, which only the last round's response is, so it is kept in the journal until then.</summary>
 internal sealed class SaidBefore(RunJournal journal)
 {
-    /// <summary>What is kept of one round, in characters. A longer one is lost with its owner.</summary>
+    /// <summary>What is kept of one round in the journal, in characters; of a longer one what is left without data, or nothing. All of it is known to this attempt only.</summary>
     internal const int MaxKept = 64 * 1024;
 
     private static readonly JsonTypeInfo<IList<ChatMessage>> Messages = (JsonTypeInfo<IList<ChatMessage>>)AIJsonUtilities.DefaultOptions.GetTypeInfo(typeof(IList<ChatMessage>));
@@ -39,7 +40,7 @@ internal sealed class SaidBefore(RunJournal journal)
             _rounds.Add(round);
         }
 
-        journal.Notes[StateNames.Said] = $"[{string.Join(',', _rounds.Select(Json).Where(json => json.Length <= MaxKept))}]";
+        journal.Notes[StateNames.Said] = $"{Mark(journal)}[{string.Join(',', _rounds.Select(Kept).OfType<string>())}]";
     }
 
     /// <summary>The whole reply.</summary>
@@ -56,13 +57,21 @@ internal sealed class SaidBefore(RunJournal journal)
         journal.Notes.Remove(StateNames.Said);
     }
 
+    // what was said before an interruption was told with it
     private static List<ChatMessage> Read(RunJournal journal) =>
-        journal.Notes.TryGetValue(StateNames.Said, out var said) ? [.. JsonSerializer.Deserialize(said, Messages) ?? []] : [];
+        journal.Notes.TryGetValue(StateNames.Said, out var said) && Mark(journal) is var mark && said.StartsWith(mark, StringComparison.Ordinal)
+            ? [.. JsonSerializer.Deserialize(said.AsSpan(mark.Length), Messages) ?? []]
+            : [];
 
-    private static string Json(ChatMessage round)
+    private static string Mark(RunJournal journal) => string.Create(CultureInfo.InvariantCulture, $"{journal.Interruptions} ");
+
+    private static string? Kept(ChatMessage round)
     {
-        // one element of the list
-        var list = JsonSerializer.Serialize([round], Messages);
-        return list[1..^1];
+        var whole = Json(round);
+        var kept = whole.Length <= MaxKept ? whole : Json(new ChatMessage(round.Role, [.. round.Contents.Where(c => c is not DataContent)]) { MessageId = round.MessageId });
+        return kept.Length <= MaxKept ? kept : null;
     }
+
+    // one element of the list
+    private static string Json(ChatMessage round) => JsonSerializer.Serialize([round], Messages)[1..^1];
 }

@@ -51,7 +51,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     private int _again;
 
     private bool _isBehindCall;
-    private bool _endsALine = true;
+    private bool _isApart = true;
 
     public ValueTask TellAsync(RunUpdate update)
     {
@@ -95,7 +95,7 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
             EndText();
             _before = string.Concat(KeptTexts);
             (_beforeAt, _again) = (_length - _before.Length, 0);
-            (_isBehindCall, _endsALine) = (false, true);
+            (_isBehindCall, _isApart) = (false, true);
         }
     }
 
@@ -156,8 +156,8 @@ internal sealed class LiveReply(string threadId, long fence, IQueueStore store, 
     // What the model says after a tool call stands apart from what it said before, as in the reply.
     private string Apart(string text)
     {
-        var apart = _isBehindCall && !_endsALine ? "\n\n" + text : text;
-        (_isBehindCall, _endsALine) = (false, text[^1] == '\n');
+        var apart = _isBehindCall && !_isApart ? "\n\n" + text : text;
+        (_isBehindCall, _isApart) = (false, text.EndsWith("\n\n", StringComparison.Ordinal));
         return apart;
     }
 

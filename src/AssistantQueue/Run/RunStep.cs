@@ -290,14 +290,14 @@ internal sealed class RunStep(
         }
 
         var failure = isOver ? following.Exception?.InnerException : null;
-        if (held.Ended.IsCancellationRequested || !held.IsProven || failure is LeaseLostException)
+        // Of a run that was told to stop, errors say nothing (a cancelled call looks like a broken connection);
+        // what the API said about the batch, the thread or the key counts also then, and is written once the lease is proved again.
+        var wasLeft = failure is null or not AssistantBackendException { Kind: not BackendErrorKind.Transient };
+        if (failure is LeaseLostException || (wasLeft && (held.Ended.IsCancellationRequested || !held.IsProven)))
         {
             return new RunLeaseEnded(run, isOver ? Serialize(run.Journal) : null);
         }
 
-        // Of a run that was told to stop, errors say nothing (a cancelled call looks like a broken connection);
-        // what the API said about the batch, the thread or the key counts also then.
-        var wasLeft = failure is null or not AssistantBackendException { Kind: not BackendErrorKind.Transient };
         if (wasLeft && (stop.Leaving.IsCancellationRequested || journal.GivenBack.IsCancellationRequested))
         {
             if (!run.Journal.IsAdoptable)

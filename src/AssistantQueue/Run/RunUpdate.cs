@@ -28,7 +28,7 @@ public sealed record RunToolAnswered(string CallId, string Name, bool IsError) :
 /// <summary>The run is over and this is the reply. The last update of a run.</summary>
 public sealed record RunCompleted : RunUpdate
 {
-    /// <summary>Gets the reply's text; empty when the model answered without text.</summary>
+    /// <summary>Gets the reply's text, with what was told before (<see cref="RunTextDelta"/>): watchers that come later get nothing else of it. Empty when the model answered without text.</summary>
     public required string Text { get; init; }
 
     /// <summary>Gets everything the model answered with; when empty, the text alone.</summary>

@@ -172,9 +172,10 @@ public class RecoveryTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Owner_WhoseProofEndsBehindItsPost_HandsOnWhatTheApiSaidOnceItIsProvedAgain(bool isRefused)
+    [InlineData(BackendErrorKind.Transient, true)]
+    [InlineData(BackendErrorKind.Transient, false)]
+    [InlineData(BackendErrorKind.Permanent, true)]
+    public async Task Owner_WhoseProofEndsBehindItsPost_HandsOnWhatTheApiSaidOnceItIsProvedAgain(BackendErrorKind kind, bool isRefused)
     {
         await using var rig = new WorkerRig(await TestRedis.ConnectionStringAsync());
         rig.Options.LockDuration = TimeSpan.FromSeconds(3);
@@ -193,7 +194,7 @@ public class RecoveryTests
         };
         store.After = method =>
         {
-            if (method == nameof(IQueueStore.ReleaseAsync))
+            if (method is nameof(IQueueStore.ReleaseAsync) or nameof(IQueueStore.FailAsync))
             {
                 released.TrySetResult();
             }
@@ -231,7 +232,7 @@ public class RecoveryTests
                 blocked.Remove(nameof(IQueueStore.Renew));
             }
 
-            throw new AssistantBackendException(BackendErrorKind.Transient, "The API said so.") { IsOutcomeUnknown = !isRefused };
+            throw new AssistantBackendException(kind, "The API said so.") { IsOutcomeUnknown = !isRefused };
         };
         await rig.StartWorkerAsync(store: store);
         await rig.AddAsync("c1", "hi");
@@ -240,6 +241,16 @@ public class RecoveryTests
         lock (blocked)
         {
             blocked.Clear();
+        }
+
+        if (kind == BackendErrorKind.Permanent)
+        {
+            // It is no reason for another run, which would count no attempt.
+            var failure = await rig.Handler.NextFailureAsync();
+            await rig.Handler.NextReplyAsync();
+            Assert.Equal((FailureKind.Permanent, "id-hi"), (failure.Kind, Assert.Single(failure.MessageIds)));
+            Assert.Equal(["hi", "more"], rig.Backend.Runs.Select(r => r.Text));
+            return;
         }
 
         await rig.Handler.NextReplyAsync();

@@ -15,7 +15,7 @@ ARGV[7]  number of batches, then for each: thread, worker, fence, batch, reply, 
 Returns  a word a batch: 1 written, 0 somebody else's now, -1 Redis has lost its data
 Writes   p:leases, p:messages:<thread>, p:thread:<thread>, p:conversation:<thread>, p:replies:<thread>, p:due,
          p:deliveries, p:delivery:<thread>, p:events:<thread> (its end only), p:completed, p:completed:<batch>, p:counters, p:request:<id>
-Tells    watchers; a worker, when newer messages are due
+Tells    watchers and those who wait for a reply; a worker, when newer messages are due
 ]]
 --@include partition
 --@include entry

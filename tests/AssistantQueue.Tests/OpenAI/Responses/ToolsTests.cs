@@ -86,6 +86,17 @@ public class ToolsTests : BackendTest
     }
 
     [Fact]
+    public async Task Run_LastRoundIsIncomplete_IsMarkedOnItsOwnTextAlone()
+    {
+        var batch = new StoredBatch("t", "/say Let me look.\n/tool look {}\n/incomplete") { Tools = new TestTools().Add("look") };
+
+        var reply = await CompleteAsync(NewBackend(), batch);
+
+        Assert.Equal("Let me look.", ((TextContent)reply.Contents[0]).Text);
+        Assert.Equal([null, "max_output_tokens"], reply.Contents.Select(c => c.AdditionalProperties?["incomplete_reason"]));
+    }
+
+    [Fact]
     public async Task Run_TextBesideCallsIsLong_IsInTheReplyAndNotInTheJournal()
     {
         var lengthy = new string('x', 70_000);
